@@ -55,7 +55,10 @@ type Account struct {
 	Domain     string // DNS name of the domain, lower case
 	Controller string // host:port of the controller it was read from; the write goes there and nowhere else
 
-	DistinguishedName  string // as the server wrote it; for the scope and the audit, never as the target of a write
+	DistinguishedName string // as the server wrote it; for the scope and the audit, never as the target of a write
+	// Containers are the normalised names of all containers above the account, nearest first, to be compared for equality
+	// with names normalised in the same way.
+	Containers         []string
 	SAMAccountName     string
 	UserPrincipalName  string
 	ObjectClasses      []string

@@ -11,6 +11,8 @@ type Delivery struct {
 	Count uint32
 	// LockedUntil returns until when the queue gives this message to nobody else, on our clock. It moves when the lock is renewed.
 	LockedUntil func() time.Time
+	// Handle is the queue adapter's own reference to the message; nobody else looks into it.
+	Handle any
 }
 
 // Settlement is what becomes of a message.
