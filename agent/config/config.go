@@ -1,0 +1,160 @@
+package config
+
+import (
+	"time"
+
+	"github.com/password-writeback/writeback/internal/writeback"
+)
+
+// FormatVersion is the version of the file format this package reads.
+const FormatVersion = 1
+
+// Config is a whole configuration. As [Load] returns it, every default is filled in, every path is absolute and every value
+// has been checked.
+type Config struct {
+	// Version is the format of the file, [FormatVersion].
+	Version int `yaml:"version"`
+	// Group is the audience of the requests this agent serves; agents that stand in for one another share it.
+	Group string `yaml:"group"`
+	// Agent names this agent within its group; default: the host name in lower case.
+	Agent string `yaml:"agent"`
+	// StateDir holds ledger.db and, unless set elsewhere, audit/ and keys/.
+	StateDir string `yaml:"state_dir"`
+	// KeysDir holds the agent's private keys; default: keys/ in StateDir.
+	KeysDir string `yaml:"keys_dir"`
+
+	Relay   Relay    `yaml:"relay"`
+	Domains []Domain `yaml:"domains"`
+	Issuers []Issuer `yaml:"issuers"`
+	Policy  Policy   `yaml:"policy"`
+	Audit   Audit    `yaml:"audit"`
+	Status  Status   `yaml:"status"`
+	Log     Log      `yaml:"log"`
+}
+
+// Relay is the queue the requests come from.
+type Relay struct {
+	// ConnectionStringFile is a secret file with the Service Bus connection string; its key needs Listen on the requests
+	// queue, and Send on the results queues unless ResultsConnectionStringFile is set.
+	ConnectionStringFile string `yaml:"connection_string_file"`
+	// RequestsQueue is the queue all agents of the group receive from.
+	RequestsQueue string `yaml:"requests_queue"`
+	// ResultsConnectionStringFile is a secret file with a connection string for sending results; empty: the same as above.
+	ResultsConnectionStringFile string `yaml:"results_connection_string_file"`
+	// Concurrency is the number of requests in hand at most.
+	Concurrency int `yaml:"concurrency"`
+	// Drain is how long a stop waits for the requests in hand before it cancels them.
+	Drain time.Duration `yaml:"drain"`
+}
+
+// Domain is one Active Directory domain the agent writes to.
+type Domain struct {
+	// Name is the DNS name of the domain, in lower case.
+	Name string `yaml:"name"`
+	// NetBIOSName is the part before the backslash in DOMAIN\name; default: the first label of Name in upper case.
+	NetBIOSName string `yaml:"netbios_name"`
+	// Controllers are the domain controllers, preferred first, as host:port (LDAPS). Each must present its host name in its
+	// certificate.
+	Controllers []string `yaml:"controllers"`
+	// CAFile is a PEM file with the only roots the controllers' certificates may lead to; empty: the system's roots.
+	CAFile string `yaml:"ca_file"`
+	// SearchBase is where users are looked for; default: the whole domain.
+	SearchBase string `yaml:"search_base"`
+	// Bind is the delegated account the agent acts as.
+	Bind Bind `yaml:"bind"`
+	// Connections is the size of the connection pool at most.
+	Connections int `yaml:"connections"`
+	// Scope says which users may be touched at all.
+	Scope Scope `yaml:"scope"`
+	// ProtectedGroups are SIDs of groups whose members are never touched, in addition to the built-in list.
+	ProtectedGroups []string `yaml:"protected_groups"`
+	// ProtectedAccounts are SIDs, objectGUIDs or sAMAccountNames of accounts that are never touched.
+	ProtectedAccounts []string `yaml:"protected_accounts"`
+}
+
+// Bind is how the agent logs on to a domain's controllers.
+type Bind struct {
+	// User is a userPrincipalName, DOMAIN\name or distinguished name.
+	User string `yaml:"user"`
+	// PasswordFile is a secret file with the password.
+	PasswordFile string `yaml:"password_file"`
+}
+
+// Scope is a set of containers: everything below an included one, less everything below an excluded one.
+type Scope struct {
+	Include []string `yaml:"include"` // distinguished names; never empty: the whole domain must be named to be included
+	Exclude []string `yaml:"exclude"` // distinguished names
+}
+
+// Issuer is a portal that may send requests, and what it may ask for.
+type Issuer struct {
+	// ID is the "iss" of the portal's requests.
+	ID string `yaml:"id"`
+	// Keys are files with the portal's public keys (JWK). No key belongs to two issuers.
+	Keys []string `yaml:"keys"`
+	// ResultsQueue is where this portal's results go, and nobody else's; default: "writeback-results-" and the ID.
+	ResultsQueue string `yaml:"results_queue"`
+	// Operations the portal may ask for.
+	Operations []writeback.Operation `yaml:"operations"`
+	// Actors are the roles in which it may ask.
+	Actors []writeback.ActorKind `yaml:"actors"`
+	// Identifiers by which it may name a user.
+	Identifiers []writeback.IdentifierKind `yaml:"identifiers"`
+	// RequireMethods is the number of different methods (amr) by which the person must have been verified; 0: not judged.
+	RequireMethods int `yaml:"require_methods"`
+	// AllowedMethods are the only methods that count towards RequireMethods; empty: every one counts.
+	AllowedMethods []string `yaml:"allowed_methods"`
+	// MaxAuthAge is how long ago the person may have been verified (auth_time); 0: not judged.
+	MaxAuthAge time.Duration `yaml:"max_auth_age"`
+	// Scope narrows the domains' scopes for this portal: distinguished names; empty: not narrower.
+	Scope []string `yaml:"scope"`
+	// WholeDirectory lets the portal learn whether a user exists (user.not_found in place of policy.out_of_scope).
+	WholeDirectory bool `yaml:"whole_directory"`
+}
+
+// Policy holds the limits that apply to every request.
+type Policy struct {
+	// Hints says what to do with a controller that cannot enforce the password history on a reset.
+	Hints HintsRule `yaml:"hints"`
+	// MaxRequestLife is the longest exp - iat a request may have.
+	MaxRequestLife time.Duration `yaml:"max_request_life"`
+	// ClockSkew is by how much the portal's clock may differ.
+	ClockSkew time.Duration `yaml:"clock_skew"`
+	// WriteTimeout is how long one Modify may take before its outcome counts as unknown.
+	WriteTimeout time.Duration `yaml:"write_timeout"`
+	// ControllerSearch is how long a request may wait for a controller that answers.
+	ControllerSearch time.Duration `yaml:"controller_search"`
+}
+
+// HintsRule is what to do where LDAP_SERVER_POLICY_HINTS_OID (MS-ADTS 3.1.1.3.4.1.27), which makes a reset obey the password
+// history, is not supported.
+type HintsRule string
+
+// The rules.
+const (
+	HintsRequire HintsRule = "require" // refuse with directory.policy_hints_missing
+	HintsWarn    HintsRule = "warn"    // write without the history check, and show it in status and log
+	HintsAllow   HintsRule = "allow"   // write without the history check
+)
+
+// Audit is the hash-chained record of what was done.
+type Audit struct {
+	// Dir holds the audit files; default: audit/ in StateDir.
+	Dir string `yaml:"dir"`
+	// MaxFileSize is when a new file is begun.
+	MaxFileSize ByteSize `yaml:"max_file_size"`
+}
+
+// Status is the local window into the running agent.
+type Status struct {
+	// Socket is the path of the unix socket.
+	Socket string `yaml:"socket"`
+	// Group may use the socket besides its owner (not on Windows); empty: the agent's own group.
+	Group string `yaml:"group"`
+}
+
+// Log is what is written to the standard error, for the journal to pick up.
+type Log struct {
+	Level  string `yaml:"level"`  // debug, info, warn or error
+	Format string `yaml:"format"` // text or json
+}
