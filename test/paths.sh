@@ -1,0 +1,16 @@
+# shellcheck shell=bash disable=SC2034 # sourced: says where setup.sh puts things and run.sh finds them
+#
+# A name carries a hash of everything the thing is built from, so a cache never serves what the scripts no longer describe.
+
+cache=${WRITEBACK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/writeback-lab}
+samba_scripts=$(dirname "$(realpath "${BASH_SOURCE[0]}")")/samba
+
+digest() { (cd "$samba_scripts" && cat "$@" && uname -m) | sha256sum | cut -c1-12; }
+
+golangci_module=github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+golangci_version=v2.15.0
+linter_dir=$cache/golangci-lint-$golangci_version-$(go env GOVERSION)
+linter=$linter_dir/golangci-lint
+
+samba_root=$cache/samba-root-$(digest root.sh)
+samba_snapshot=$cache/samba-domain-$(digest root.sh enter.sh controller.sh seed.py).tar.gz

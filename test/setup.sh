@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# setup.sh REPORT - prepares what `make test` needs beyond Go and make, as far as this machine allows.
+#
+# On Debian as root it installs the missing packages, golangci-lint, and a Samba 4.24 domain controller with a seeded domain.
+# Everything but the packages goes to ${WRITEBACK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/writeback-lab}, is built once, and is
+# named after what it was built from: a changed script makes a new one. Removing that directory loses nothing but time.
+# Each part appears under its name only when it is whole, so an interrupted run leaves nothing half-made.
+#
+# Elsewhere parts are left out. For each, REPORT gets a line `part: reason` (parts: race, lint, kerberos, samba); test/run.sh reads it.
+# This script fails only when it cannot report.
+set -euo pipefail
+export LC_ALL=C.UTF-8
+
+report=${1:?usage: setup.sh REPORT}
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+# shellcheck source=paths.sh
+. "$here/paths.sh"
+
+: >"$report"
+log() { echo "setup: $*" >&2; }
+left_out() { echo "$1: $2" >>"$report"; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# why_no_packages says why apt cannot be used here, or nothing.
+why_no_packages() {
+	if ! have apt-get || ! grep -qsE '^ID(_LIKE)?=.*debian' /etc/os-release; then echo "this is not Debian"
+	elif [ "$(id -u)" != 0 ]; then echo "not running as root"
+	fi
+}
+
+# install_packages installs in one go what is missing of the commands' packages. Nothing of them starts a daemon.
+install_packages() {
+	local wanted=()
+	have gcc && [ -e /usr/include/stdlib.h ] || wanted+=(gcc libc6-dev) # the race detector needs cgo
+	have kinit || wanted+=(krb5-user)                                   # the tests log in as the person who was reset
+	have mmdebstrap || wanted+=(mmdebstrap)                             # unpacks the controller's root
+	[ ${#wanted[@]} -gt 0 ] || return 0
+	log "installing ${wanted[*]}"
+	apt-get -qq -o DPkg::Lock::Timeout=300 update >&2 || return 1
+	DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+		install "${wanted[@]}" </dev/null >&2
+}
+
+install_linter() {
+	[ -x "$linter" ] && return
+	log "building golangci-lint $golangci_version (about two minutes, once)"
+	local building=$linter_dir.building.$$
+	mkdir -p "$building"
+	# Built with this Go: a linter older than the language version in go.mod refuses to run.
+	if (cd / && GOFLAGS='' GOBIN=$building go install "$golangci_module@$golangci_version") >"$building/log" 2>&1; then
+		rm -f "$building/log"
+		[ -e "$linter_dir" ] || mv -T "$building" "$linter_dir"
+	else
+		tail -n 5 "$building/log" >&2
+		left_out lint "golangci-lint $golangci_version could not be built here (no network?)"
+	fi
+	rm -rf "$building"
+}
+
+# why_no_namespaces: the controller runs in mount and pid namespaces, which some containers forbid even to root.
+why_no_namespaces() {
+	unshare --mount --pid --fork -- true 2>/dev/null || echo "this machine does not allow mount and pid namespaces"
+}
+
+install_controller() {
+	local why
+	why=$(why_no_packages)
+	[ -n "$why" ] || why=$(why_no_namespaces)
+	[ -n "$why" ] || have mmdebstrap || [ -d "$samba_root" ] || why="mmdebstrap could not be installed"
+	if [ -z "$why" ] && [ ! -d "$samba_root" ]; then
+		log "unpacking Samba 4.24 (about a minute, once)"
+		"$here/samba/root.sh" "$samba_root" || why="the Samba root could not be built (no network?)"
+	fi
+	if [ -z "$why" ] && [ ! -f "$samba_snapshot" ]; then
+		log "provisioning and seeding the lab's domain (about fifteen seconds, once)"
+		"$here/samba/controller.sh" snapshot "$samba_root" "$samba_snapshot" || why="the lab's domain could not be provisioned"
+	fi
+	[ -z "$why" ] || left_out samba "$why"
+}
+
+main() {
+	local why
+	mkdir -p "$cache"
+	exec 9>"$cache/setup.lock"
+	flock 9 2>/dev/null || true # two checkouts at once: the second waits and finds everything built
+	why=$(why_no_packages)
+	if [ -z "$why" ]; then install_packages || why="apt could not install it (no network?)"; fi
+	have gcc || left_out race "no C compiler for the race detector: ${why:-not installed}"
+	have kinit || left_out kerberos "no kinit: ${why:-not installed}"
+	# One is bound by the processor, the other by the network.
+	install_controller &
+	install_linter
+	wait
+}
+main
