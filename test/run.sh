@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# run.sh - what `make test` does: set up, vet, lint, then every test with the race detector and a real controller beside it.
+#
+# All steps run even when one fails, so that one run shows everything; the exit code is 0 only if every step passed.
+# PACKAGES and TESTFLAGS narrow the tests: make test PACKAGES=./relay/... TESTFLAGS='-run Drain'
+set -euo pipefail
+cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/.."
+export LC_ALL=C.UTF-8
+
+read -ra packages <<<"${PACKAGES:-./...}"
+read -ra flags <<<"${TESTFLAGS:-}"
+failed=()
+step() { # step NAME CMD...: runs CMD and remembers a failure
+	echo "== $1" >&2
+	shift
+	"$@" || failed+=("$*")
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+echo "== set-up" >&2
+test/setup.sh "$work/left-out"
+# shellcheck source=paths.sh
+. test/paths.sh
+reason() { sed -n "s/^$1: //p" "$work/left-out"; }
+sed 's/^/left out: /' "$work/left-out" >&2
+
+step "vet" go vet ./...
+step "vet for Windows" env GOOS=windows CGO_ENABLED=0 go vet ./...
+not_run=() # checks that are no tests and so cannot skip themselves; the summary counts them
+if [ -z "$(reason lint)" ]; then
+	step "lint" "$linter" run
+else
+	not_run+=("lint: $(reason lint)")
+fi
+
+export CGO_ENABLED=1
+race=(-race)
+if [ -n "$(reason race)" ]; then
+	CGO_ENABLED=0 race=()
+	not_run+=("race detector: $(reason race)")
+fi
+WRITEBACK_SAMBA_LEFT_OUT=$(reason samba)
+export WRITEBACK_SAMBA_LEFT_OUT
+
+CGO_ENABLED=0 go build -o "$work/testsummary" ./internal/testsummary
+run_tests() {
+	# No -count=1 would let unchanged packages answer from the cache of an earlier run; shuffling shows tests that lean on one another.
+	test/with-lab.sh go test -json -count=1 -shuffle=on -timeout=8m "${race[@]}" "${flags[@]}" "${packages[@]}" |
+		"$work/testsummary" "${not_run[@]}"
+}
+step "tests" run_tests
+
+for what in "${failed[@]}"; do echo "FAILED: $what" >&2; done
+[ ${#failed[@]} -eq 0 ]
