@@ -1,0 +1,224 @@
+package ldapwriter
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"github.com/password-writeback/writeback/internal/writeback"
+)
+
+// stateAttributes are what PasswordState needs.
+var stateAttributes = [...]string{
+	"replPropertyMetaData", "msDS-KeyVersionNumber", "pwdLastSet", "whenChanged", "lockoutTime", "badPwdCount", "msDS-ResultantPSO",
+}
+
+// accountAttributes are what an Account needs beside its state. tokenGroups and the msDS ones are constructed: a
+// base read has them, a subtree search does not.
+var accountAttributes = [...]string{
+	"objectGUID", "objectSid", "objectClass", "sAMAccountName", "userPrincipalName", "userAccountControl",
+	"msDS-User-Account-Control-Computed", "accountExpires", "adminCount", "primaryGroupID", "tokenGroups", "mS-DS-ConsistencyGuid",
+}
+
+// lockoutFlag is UF_LOCKOUT of msDS-User-Account-Control-Computed: locked out, and the lockout has not run out (MS-ADTS 3.1.1.4.5.17).
+const lockoutFlag = 0x10
+
+// sighting is an entry as one controller showed it, with the controller's clock and the domain's policy.
+type sighting struct {
+	entry  *ldap.Entry
+	clock  clock
+	policy domainPolicy
+}
+
+// account makes the Account of a sighting on c. Only tokenGroups may be missing without an error: the guard refuses then.
+func (c *controller) account(seen sighting) (writeback.Account, error) {
+	e := seen.entry
+	n := numbers{entry: e}
+	uac, readable := n.get("userAccountControl")
+	if !readable {
+		return writeback.Account{}, unreadable("userAccountControl")
+	}
+	guid := e.GetEqualFoldRawAttributeValue("objectGUID")
+	if len(guid) != 16 {
+		return writeback.Account{}, unreadable("objectGUID")
+	}
+	sid, err := sidString(e.GetEqualFoldRawAttributeValue("objectSid"))
+	if err != nil {
+		return writeback.Account{}, unreadable("objectSid")
+	}
+	containers, err := Ancestors(e.DN)
+	if err != nil {
+		return writeback.Account{}, writeback.NewError(writeback.AgentInternal, fmt.Errorf("name of the account: %w", err))
+	}
+	groups, err := groupSIDs(e)
+	if err != nil {
+		return writeback.Account{}, writeback.NewError(writeback.AgentInternal, err)
+	}
+	state, stateErr := passwordState(seen)
+	a := writeback.Account{
+		GUID: writeback.GUID(guid), SID: sid, Domain: c.domain.Name, Controller: c.address,
+		DistinguishedName: e.DN, Containers: containers,
+		SAMAccountName:     e.GetEqualFoldAttributeValue("sAMAccountName"),
+		UserPrincipalName:  e.GetEqualFoldAttributeValue("userPrincipalName"),
+		ObjectClasses:      e.GetEqualFoldAttributeValues("objectClass"),
+		UserAccountControl: uint32(uac),
+		AccountExpires:     fileTime(n.value("accountExpires")),
+		LockoutTimeSet:     state.LockoutTimeSet,
+		LockedOut:          lockedOut(&n, state),
+		AdminCount:         int(n.value("adminCount")),
+		PrimaryGroupSID:    primaryGroup(sid, n.value("primaryGroupID")),
+		TokenGroups:        groups,
+		Password:           state,
+	}
+	if err := errors.Join(n.err, stateErr); err != nil {
+		return writeback.Account{}, writeback.NewError(writeback.AgentInternal, err)
+	}
+	return a, nil
+}
+
+// unreadable refuses an account of which something every account has is not shown.
+func unreadable(attribute string) error {
+	return &writeback.Error{
+		Reason: writeback.DirectoryAccessDenied,
+		Hint:   "Let the delegated account read " + attribute + " of the users: authenticated users may by default.",
+		Cause:  errors.New(attribute + " is not readable"),
+	}
+}
+
+// lockedOut believes the controller's own computation; where it may not be read, a lockout counts as lasting.
+func lockedOut(n *numbers, state writeback.PasswordState) bool {
+	computed, readable := n.get("msDS-User-Account-Control-Computed")
+	if !readable {
+		return state.LockoutTimeSet
+	}
+	return computed&lockoutFlag != 0
+}
+
+// primaryGroup puts the relative id of the primary group into the account's domain. Empty when it is not readable.
+func primaryGroup(accountSID string, rid int64) string {
+	if rid == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s-%d", accountSID[:strings.LastIndexByte(accountSID, '-')], rid)
+}
+
+func groupSIDs(e *ldap.Entry) ([]string, error) {
+	var groups []string
+	for _, raw := range e.GetEqualFoldRawAttributeValues("tokenGroups") {
+		sid, err := sidString(raw)
+		if err != nil {
+			return nil, fmt.Errorf("tokenGroups: %w", err)
+		}
+		groups = append(groups, sid)
+	}
+	return groups, nil
+}
+
+// passwordState collects the evidence about the password.
+func passwordState(seen sighting) (writeback.PasswordState, error) {
+	n := numbers{entry: seen.entry}
+	lastSet, lastSetReadable := n.get("pwdLastSet")
+	lockoutTime := n.value("lockoutTime")
+	badPasswords, badReadable := n.get("badPwdCount")
+	hasOwnPolicy := seen.entry.GetEqualFoldAttributeValue("msDS-ResultantPSO") != ""
+	p := writeback.PasswordState{
+		PasswordLastSet:  fileTime(lastSet),
+		MustChange:       lastSetReadable && lastSet == 0,
+		LockoutTimeSet:   lockoutTime != 0,
+		BadPasswordCount: int(badPasswords),
+		LockoutThreshold: seen.policy.lockoutThreshold,
+		// A fine-grained policy has its own threshold, which may not be readable: it is never replaced by the domain's.
+		ThresholdKnown: seen.policy.known && badReadable && !hasOwnPolicy,
+		ControllerTime: seen.clock.theirs,
+		ReadAt:         seen.clock.ours,
+	}
+	err := addVersion(&p, seen.entry, &n)
+	return p, errors.Join(err, n.err)
+}
+
+// addVersion fills in how often and when the password was written, from the best source that is readable.
+func addVersion(p *writeback.PasswordState, e *ldap.Entry, n *numbers) error {
+	p.ChangedAt = p.PasswordLastSet
+	if p.ChangedAt.IsZero() {
+		p.ChangedAt, _ = generalizedTime(e.GetEqualFoldAttributeValue("whenChanged"))
+	}
+	if blob := e.GetEqualFoldRawAttributeValue("replPropertyMetaData"); len(blob) > 0 {
+		m, found, err := parsePasswordMetadata(blob)
+		if err != nil {
+			return err
+		}
+		p.VersionSource = writeback.VersionReplication
+		if found {
+			p.Version, p.ChangedAt, p.Originating = m.version, m.changed, m.originator
+		}
+		return nil
+	}
+	if version, readable := n.get("msDS-KeyVersionNumber"); readable {
+		p.Version, p.VersionSource = uint32(version), writeback.VersionKeyNumber
+	}
+	return nil
+}
+
+// immutableIDMatches reports whether the account carries the asserted source anchor.
+func immutableIDMatches(e *ldap.Entry, asserted []byte) bool {
+	id := e.GetEqualFoldRawAttributeValue("mS-DS-ConsistencyGuid")
+	if len(id) == 0 {
+		id = e.GetEqualFoldRawAttributeValue("objectGUID")
+	}
+	return slices.Equal(id, asserted)
+}
+
+// isPerson reports whether an entry is a user account for people: neither a computer nor a managed service account nor the
+// account of a trust, which share the object class.
+func isPerson(e *ldap.Entry) bool {
+	for _, class := range e.GetEqualFoldAttributeValues("objectClass") {
+		switch strings.ToLower(class) {
+		case "computer", "msds-managedserviceaccount", "msds-groupmanagedserviceaccount", "msds-delegatedmanagedserviceaccount":
+			return false
+		}
+	}
+	uac, readable, err := integer(e, "userAccountControl")
+	return err != nil || !readable || uint32(uac)&writeback.UACNormalAccount != 0
+}
+
+// domainPolicy is what the domain's head says about passwords; it applies to users without a fine-grained policy.
+type domainPolicy struct {
+	known            bool // the head was readable
+	readAt           time.Time
+	domainSID        string
+	lockoutThreshold int
+	minLength        int
+	minLengthKnown   bool
+	complexity       bool
+	minAge           time.Duration
+}
+
+var policyAttributes = [...]string{"objectSid", "lockoutThreshold", "minPwdLength", "minPwdAge", "pwdProperties"}
+
+// policyLife is how long a policy that was read is believed.
+const policyLife = time.Minute
+
+// complexityFlag is DOMAIN_PASSWORD_COMPLEX of pwdProperties (MS-ADTS 3.1.1.3.1.5, MS-SAMR 2.2.3.11).
+const complexityFlag = 1
+
+func readPolicy(e *ldap.Entry) domainPolicy {
+	n := numbers{entry: e}
+	threshold, known := n.get("lockoutThreshold")
+	length, lengthKnown := n.get("minPwdLength")
+	sid, _ := sidString(e.GetEqualFoldRawAttributeValue("objectSid"))
+	return domainPolicy{
+		known: known && n.err == nil, readAt: time.Now(), domainSID: sid,
+		lockoutThreshold: int(threshold),
+		minLength:        int(length), minLengthKnown: lengthKnown,
+		complexity: n.value("pwdProperties")&complexityFlag != 0,
+		minAge:     time.Duration(-n.value("minPwdAge")) * 100, // a negative number of 100 ns ticks
+	}
+}
+
+// immutableIDText is for messages.
+func immutableIDText(id []byte) string { return base64.StdEncoding.EncodeToString(id) }

@@ -1,0 +1,29 @@
+// Package ldapwriter finds user accounts in Active Directory and writes passwords into it, over verified LDAPS.
+//
+// # Round trips
+//
+// On an open connection a reset costs, per step:
+//
+//	Resolve by guid or sid   1: a base read of <GUID=...> or <SID=...>, and beside it on the same connection the rootDSE
+//	Resolve by another id    2: a subtree search for the objectGUID (beside it the rootDSE), then the base read
+//	Write                    1: one Modify on <GUID=...>; no read after a clean success
+//	PasswordState            1: a base read, and beside it the rootDSE
+//	Probe                    a base read of the current name, then one connection with one bind
+//
+// The base read cannot be merged into the subtree search: tokenGroups and most other constructed attributes exist in
+// base reads only (MS-ADTS 3.1.1.4.5). The rootDSE is asked for the controller's clock. Requests that run beside one
+// another are separate LDAP messages on one connection: they cost the controller work, but the person no time.
+// Connections are dialled and bound once and kept; the domain's password policy is read once a minute.
+//
+// # What it never does
+//
+// It never skips the verification of a certificate, never follows a referral, never repeats a write, and never reuses a
+// connection that failed: after a timeout go-ldap's connection still looks alive, but its next answer may be the last one's.
+//
+// # Errors
+//
+// Every error is a [writeback.Error]. The one that matters most is directory.outcome_unknown: the Modify may have
+// reached the controller. After every other reason the controller answered, or nothing was sent.
+//
+// No other package imports go-ldap.
+package ldapwriter

@@ -1,0 +1,169 @@
+package ldapwriter
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"github.com/password-writeback/writeback/internal/secret"
+)
+
+// session is one connection to a controller, bound as the delegated account. One caller uses it at a time.
+type session struct {
+	conn     *ldap.Conn
+	wire     *wire
+	root     rootDSE
+	lastUsed time.Time
+	broken   bool // an operation ended without an answer: never to be used again
+}
+
+// wire is the TLS connection below go-ldap. It counts the writes that were tried, so that "nothing was sent" can be told from
+// "sent, but no answer": go-ldap reports both alike.
+type wire struct {
+	net.Conn
+	writes atomic.Int64
+}
+
+// Write implements net.Conn. A failed write counts: part of it may have left.
+func (w *wire) Write(b []byte) (int, error) {
+	w.writes.Add(1)
+	return w.Conn.Write(b)
+}
+
+// dial connects and verifies the controller's certificate against the host name of address. It is the only place that
+// makes connections.
+func dial(ctx context.Context, address string, config *tls.Config) (*session, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	config = config.Clone()
+	config.ServerName = host
+	dialer := tls.Dialer{Config: config}
+	raw, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{Conn: raw}
+	conn := ldap.NewConn(w, true)
+	conn.Start()
+	return &session{conn: conn, wire: w, lastUsed: time.Now()}, nil
+}
+
+// do runs one operation and cuts the connection when ctx ends, which makes go-ldap return at once. An operation that did not
+// end in an LDAP answer marks the session broken.
+func (s *session) do(ctx context.Context, operation func(*ldap.Conn) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = s.wire.Close() })
+	err := operation(s.conn)
+	if !stop() {
+		s.broken = true
+		if err != nil && !answered(err) {
+			err = errors.Join(context.Cause(ctx), err)
+		}
+	}
+	if !answered(err) {
+		s.broken = true
+	}
+	s.lastUsed = time.Now()
+	return err
+}
+
+// bind authenticates. The copy of the password that go-ldap needs as a string cannot be cleared.
+func (s *session) bind(ctx context.Context, user string, password secret.Value) error {
+	return s.do(ctx, func(conn *ldap.Conn) error {
+		var request *ldap.SimpleBindRequest
+		password.Use(func(b []byte) { request = ldap.NewSimpleBindRequest(user, string(b), nil) })
+		_, err := conn.SimpleBind(request)
+		return err
+	})
+}
+
+// usable reports whether the session may be used once more.
+func (s *session) usable() bool { return !s.broken && !s.conn.IsClosing() }
+
+// close ends the connection. The socket goes first: go-ldap's Close waits for a writer that may be stuck in it.
+func (s *session) close() {
+	_ = s.wire.Close()
+	_ = s.conn.Close()
+}
+
+// certificateExpires returns when the controller's certificate ends; zero where it is not known.
+func (s *session) certificateExpires() time.Time {
+	tlsConn, ok := s.wire.Conn.(*tls.Conn)
+	if !ok || len(tlsConn.ConnectionState().PeerCertificates) == 0 {
+		return time.Time{}
+	}
+	return tlsConn.ConnectionState().PeerCertificates[0].NotAfter
+}
+
+// unknownCriticalControl is what go-ldap makes of Samba's answer to a critical control it does not know: an extended
+// response, protocol op 24, where a modify response was due. It stands for result code 12.
+const unknownCriticalControl = "ldap: unexpected response: 24"
+
+// answered reports whether err is the controller's own answer, success included. go-ldap numbers its own failures from 200.
+// A connection killed in flight gives a plain error that IsErrorWithCode(err, 200) misses, so everything unknown is
+// "no answer".
+func answered(err error) bool {
+	if err == nil || err.Error() == unknownCriticalControl {
+		return true
+	}
+	var answer *ldap.Error
+	return errors.As(err, &answer) && answer.ResultCode < ldap.ErrorNetwork
+}
+
+// resultCode returns the controller's result code; ok is false when it did not answer.
+func resultCode(err error) (code uint16, ok bool) {
+	if !answered(err) {
+		return 0, false
+	}
+	var answer *ldap.Error
+	switch {
+	case errors.As(err, &answer):
+		return answer.ResultCode, true
+	case err != nil:
+		return ldap.LDAPResultUnavailableCriticalExtension, true
+	}
+	return ldap.LDAPResultSuccess, true
+}
+
+// errReferral is never followed up: whoever wants that data asks the controller that has it.
+var errReferral = errors.New("the controller referred to another one; referrals are not followed")
+
+// search asks for entries below base. Referrals and continuation references are refused.
+func (s *session) search(conn *ldap.Conn, base string, scope int, filter string, attributes []string) ([]*ldap.Entry, error) {
+	const atMost = 2 // one is wanted, the second proves ambiguity
+	request := ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, atMost, 0, false, filter, attributes, s.root.searchControls())
+	result, err := conn.Search(request)
+	code, ok := resultCode(err)
+	switch {
+	case ok && code == ldap.LDAPResultReferral, err == nil && len(result.Referrals) > 0:
+		return nil, errReferral
+	case ok && code == ldap.LDAPResultSizeLimitExceeded && len(result.Entries) >= atMost:
+		return result.Entries, nil
+	case err != nil:
+		return nil, err
+	}
+	return result.Entries, nil
+}
+
+// readOne reads the entry base names. A missing one is result code 32, as the controller says it, or no entry where the
+// filter does not match.
+func (s *session) readOne(conn *ldap.Conn, base, filter string, attributes []string) (*ldap.Entry, error) {
+	entries, err := s.search(conn, base, ldap.ScopeBaseObject, filter, attributes)
+	if err != nil {
+		return nil, err
+	}
+	if len(entries) != 1 {
+		return nil, ldap.NewError(ldap.LDAPResultNoSuchObject, fmt.Errorf("%d entries for a base read", len(entries)))
+	}
+	return entries[0], nil
+}
