@@ -1,0 +1,125 @@
+package envelope
+
+import (
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// Use says what a key is for. A key has one use only.
+type Use string
+
+// The uses, named as in RFC 7517.
+const (
+	UseSign Use = "sig" // signs requests (portals) or results (agents)
+	UseSeal Use = "enc" // opens what is sealed for an agent
+)
+
+// Algorithm is the JWA name (RFC 7518) of the one algorithm a key admits.
+type Algorithm string
+
+// The algorithms of suite ec-1.
+const (
+	ES256  Algorithm = "ES256"   // ECDSA on P-256 with SHA-256
+	ECDHES Algorithm = "ECDH-ES" // key agreement on P-256, direct, with A256GCM
+)
+
+// algorithm is one row of the suites: all that differs from one algorithm to the next. Another suite is two more rows.
+type algorithm struct {
+	name Algorithm
+	use  Use
+	// shapes of a public key: its JWK members beside kid, use and alg; check judges the parsed key.
+	members []string
+	check   func(public any) error
+	// generate makes a private key that go-jose can hold.
+	generate func() (any, error)
+	// sealing only: the JWE header's members, the length of the encrypted key, and how a private key finds the content key.
+	header       []string
+	encryptedKey int
+	open         func(private any, header object) (jose.OpaqueKeyDecrypter, error)
+}
+
+// algorithms are the rows of the suites; never changed at run time.
+//
+//archtest:table
+var algorithms = [...]algorithm{
+	{
+		name: ES256, use: UseSign,
+		members: []string{"kty", "crv", "x", "y"}, check: checkP256, generate: generateP256,
+	},
+	{
+		name: ECDHES, use: UseSeal,
+		members: []string{"kty", "crv", "x", "y"}, check: checkP256, generate: generateP256,
+		header: []string{"alg", "enc", "kid", "cty", "epk"}, encryptedKey: 0, open: agree,
+	},
+}
+
+// lookup finds the row of an algorithm.
+func lookup(name Algorithm) (algorithm, bool) {
+	for _, row := range algorithms {
+		if row.name == name {
+			return row, true
+		}
+	}
+	return algorithm{}, false
+}
+
+var errNotP256 = errors.New("not a point on P-256")
+
+// checkP256 accepts a public key on P-256.
+func checkP256(public any) error {
+	key, ok := public.(*ecdsa.PublicKey)
+	if !ok || key.Curve != elliptic.P256() {
+		return errNotP256
+	}
+	if _, err := key.ECDH(); err != nil {
+		return errNotP256
+	}
+	return nil
+}
+
+func generateP256() (any, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
+
+// readEphemeral reads the sender's one-time key from a JWE header. crypto/ecdh refuses points that are not on the curve, which is what
+// keeps an invalid-curve attack from learning the private key bit by bit.
+func readEphemeral(header object) (*ecdh.PublicKey, error) {
+	outer := fields{members: header}
+	epk := outer.object("epk")
+	if outer.fault != nil {
+		return nil, outer.fault
+	}
+	if _, found := epk.members.stranger("kty", "crv", "x", "y"); found {
+		return nil, errors.New("epk: unknown member")
+	}
+	return readPoint(epk)
+}
+
+// readPoint reads kty, crv, x and y of a P-256 key (RFC 7518 section 6.2.1).
+func readPoint(f *fields) (*ecdh.PublicKey, error) {
+	coordinate := form{43, 43, isURLSafe}
+	kty, crv := f.text("kty", nameForm()), f.text("crv", nameForm())
+	x, y := f.text("x", coordinate), f.text("y", coordinate)
+	if f.fault != nil {
+		return nil, f.fault
+	}
+	if kty != "EC" || crv != "P-256" {
+		return nil, errNotP256
+	}
+	point := []byte{4} // uncompressed (SEC 1)
+	for _, text := range []string{x, y} {
+		bytes, err := decodeBase64([]byte(text))
+		if err != nil {
+			return nil, err
+		}
+		point = append(point, bytes...)
+	}
+	key, err := ecdh.P256().NewPublicKey(point)
+	if err != nil {
+		return nil, errNotP256
+	}
+	return key, nil
+}

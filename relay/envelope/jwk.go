@@ -1,0 +1,239 @@
+package envelope
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/password-writeback/writeback/internal/secret"
+)
+
+// maxKeySet bounds a JWK or JWK Set in bytes.
+const maxKeySet = 256 << 10
+
+// jwkFile is what we write beside the key's own members: RFC 7517 names, and two of our own.
+type jwkFile struct {
+	Created int64  `json:"iat,omitempty"`   // when the key was made; private keys only
+	Agent   string `json:"agent,omitempty"` // group/agent id; public keys of agents only
+}
+
+// EncodePrivateKey returns the private JWK (RFC 7517) of k, the content of a key file.
+func EncodePrivateKey(k PrivateKey) (secret.Value, error) {
+	if k.IsZero() {
+		return secret.Value{}, errors.New("no key")
+	}
+	var more jwkFile
+	if !k.created.IsZero() {
+		more.Created = k.created.Unix()
+	}
+	encoded, err := encodeJWK(k.public, k.reveal(), more)
+	return secret.New(encoded), err
+}
+
+// EncodePublicKey returns the public JWK (RFC 7517) of k.
+func EncodePublicKey(k PublicKey) ([]byte, error) {
+	if k.IsZero() {
+		return nil, errors.New("no key")
+	}
+	return encodeJWK(k, k.key, jwkFile{Agent: k.agent})
+}
+
+// EncodePublicKeys returns a JWK Set (RFC 7517 section 5). A non-empty agent ("group/agent id") is written into each key as the member
+// "agent", so that a portal can pin keys to agents.
+func EncodePublicKeys(keys []PublicKey, agent string) ([]byte, error) {
+	set := struct {
+		Keys []json.RawMessage `json:"keys"`
+	}{Keys: []json.RawMessage{}}
+	for _, key := range keys {
+		if agent != "" {
+			key.agent = agent
+		}
+		encoded, err := EncodePublicKey(key)
+		if err != nil {
+			return nil, err
+		}
+		set.Keys = append(set.Keys, encoded)
+	}
+	return json.MarshalIndent(set, "", "  ")
+}
+
+// encodeJWK joins go-jose's members and ours.
+func encodeJWK(public PublicKey, material any, more jwkFile) ([]byte, error) {
+	base, err := json.Marshal(jose.JSONWebKey{
+		Key: material, KeyID: public.id, Algorithm: string(public.row.name), Use: string(public.row.use),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode key %s: %w", public.id, err)
+	}
+	defer clear(base)
+	extra, err := json.Marshal(more)
+	if err != nil {
+		return nil, fmt.Errorf("encode key %s: %w", public.id, err)
+	}
+	if string(extra) == "{}" {
+		return slices.Clone(base), nil
+	}
+	joined := make([]byte, 0, len(base)+len(extra))
+	joined = append(joined, base[:len(base)-1]...)
+	joined = append(joined, ',')
+	return append(joined, extra[1:]...), nil
+}
+
+// ParsePublicKeys reads a public JWK or a JWK Set. Each key must state use and alg; a stated kid must be the thumbprint. Private key
+// material is refused: whoever hands over a private key by mistake should hear of it.
+func ParsePublicKeys(text []byte) ([]PublicKey, error) {
+	members, err := parseKeyText(text)
+	if err != nil {
+		return nil, err
+	}
+	value, isSet := members.get("keys")
+	if !isSet {
+		key, err := parsePublicKey(members)
+		return []PublicKey{key}, err
+	}
+	return parseKeyList(value)
+}
+
+func parseKeyText(text []byte) (object, error) {
+	if len(text) > maxKeySet {
+		return nil, errors.New("JWK too long")
+	}
+	members, err := parseObject(text)
+	if err != nil {
+		return nil, fmt.Errorf("JWK: %w", err)
+	}
+	return members, nil
+}
+
+func parseKeyList(list rawValue) ([]PublicKey, error) {
+	if list[0] != '[' {
+		return nil, errors.New("JWK Set: keys is not an array")
+	}
+	s := scanner{text: list}
+	elements, err := s.array(1)
+	if err != nil {
+		return nil, fmt.Errorf("JWK Set: %w", err)
+	}
+	if len(elements) == 0 {
+		return nil, errors.New("JWK Set: holds no key")
+	}
+	keys := make([]PublicKey, 0, len(elements))
+	for i, element := range elements {
+		members, err := parseKeyText(element)
+		if err != nil {
+			return nil, err
+		}
+		key, err := parsePublicKey(members)
+		if err != nil {
+			return nil, fmt.Errorf("JWK Set: key %d: %w", i+1, err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+func parsePublicKey(members object) (PublicKey, error) {
+	for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
+		if _, found := members.get(private); found {
+			return PublicKey{}, errors.New("JWK: this is a private key; hand over only the exported public one")
+		}
+	}
+	row, parsed, err := parseJWK(members)
+	if err != nil {
+		return PublicKey{}, err
+	}
+	key, err := newPublicKey(row, parsed.Key)
+	if err != nil {
+		return PublicKey{}, fmt.Errorf("JWK: %w", err)
+	}
+	if agent, stated := members.get("agent"); stated {
+		if key.agent, err = nameForm().read(agent); err != nil {
+			return PublicKey{}, fmt.Errorf("JWK: agent %w", err)
+		}
+	}
+	return key, checkKeyID(members, key)
+}
+
+// ParsePrivateKey reads a private JWK under the same rules.
+func ParsePrivateKey(text secret.Value) (key PrivateKey, err error) {
+	text.Use(func(text []byte) { key, err = parsePrivateKey(text) })
+	return key, err
+}
+
+func parsePrivateKey(text []byte) (PrivateKey, error) {
+	members, err := parseKeyText(text)
+	if err != nil {
+		return PrivateKey{}, err
+	}
+	if _, found := members.get("d"); !found {
+		return PrivateKey{}, errors.New("JWK: not a private key")
+	}
+	row, parsed, err := parseJWK(members)
+	if err != nil {
+		return PrivateKey{}, err
+	}
+	f := fields{members: members}
+	created := f.optionalSeconds("iat")
+	if f.fault != nil {
+		return PrivateKey{}, fmt.Errorf("JWK: %w", f.fault)
+	}
+	key, err := newPrivateKey(row, parsed.Key, created)
+	if err != nil {
+		return PrivateKey{}, fmt.Errorf("JWK: %w", err)
+	}
+	return key, checkKeyID(members, key.public)
+}
+
+// parseJWK finds the row that use and alg name, and lets go-jose read the key.
+func parseJWK(members object) (algorithm, jose.JSONWebKey, error) {
+	f := fields{members: members}
+	use, alg := f.text("use", nameForm()), f.text("alg", nameForm())
+	if f.fault != nil {
+		return algorithm{}, jose.JSONWebKey{}, fmt.Errorf("JWK: %w", f.fault)
+	}
+	row, known := lookup(Algorithm(alg))
+	if !known {
+		return algorithm{}, jose.JSONWebKey{}, fmt.Errorf("JWK: alg %.32q is not known", alg)
+	}
+	if row.use != Use(use) {
+		return algorithm{}, jose.JSONWebKey{}, fmt.Errorf("JWK: alg %s needs use %q", alg, row.use)
+	}
+	var parsed jose.JSONWebKey
+	if err := parsed.UnmarshalJSON(ownMembers(members, row)); err != nil {
+		return algorithm{}, jose.JSONWebKey{}, errors.New("JWK: not a key of its alg")
+	}
+	return row, parsed, nil
+}
+
+// ownMembers keeps only what makes the key itself: RFC 7517 says that members nobody understands are ignored, and go-jose would read
+// certificates and the like.
+func ownMembers(members object, row algorithm) []byte {
+	text := []byte{'{'}
+	for _, m := range members {
+		if m.name != "d" && !slices.Contains(row.members, m.name) {
+			continue
+		}
+		if len(text) > 1 {
+			text = append(text, ',')
+		}
+		text = append(appendQuoted(text, []byte(m.name)), ':')
+		text = append(text, m.value...)
+	}
+	return append(text, '}')
+}
+
+// checkKeyID refuses a key that states another name than its own.
+func checkKeyID(members object, key PublicKey) error {
+	stated, found := members.get("kid")
+	if !found {
+		return nil
+	}
+	id, err := thumbprintForm().read(stated)
+	if err != nil || id != key.id {
+		return fmt.Errorf("JWK: kid is not the key's RFC 7638 thumbprint, %s", key.id)
+	}
+	return nil
+}
