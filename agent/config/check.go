@@ -39,7 +39,7 @@ func (c checker) config(cfg *Config) {
 
 // agentID checks the agent's name, which comes from the host where the file has none.
 func (c checker) agentID(id string) {
-	if _, inFile := c.lines["agent"]; !inFile && !idRule().matches(id) {
+	if !c.inFile("agent") && !idRule().matches(id) {
 		c.add("agent", "the host name cannot serve as the agent's name", "Write agent: and a name. "+idRule().means)
 		return
 	}

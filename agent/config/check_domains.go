@@ -19,8 +19,8 @@ func (c checker) domains(domains []Domain) {
 
 func (c checker) domain(path string, d *Domain) {
 	c.name(member(path, "name"), d.Name, dnsRule())
-	if d.Name != "" {
-		c.name(member(path, "netbios_name"), d.NetBIOSName, netBIOSRule())
+	if netBIOS := member(path, "netbios_name"); c.inFile(netBIOS) || dnsRule().matches(d.Name) {
+		c.name(netBIOS, d.NetBIOSName, netBIOSRule())
 	}
 	c.controllers(member(path, "controllers"), d.Controllers)
 	if ca := member(path, "ca_file"); d.CAFile != "" {

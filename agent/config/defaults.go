@@ -1,7 +1,6 @@
 package config
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -77,6 +76,3 @@ func (d *Domain) derive() {
 		d.Controllers[i] = withPort(controller, ldapsPort)
 	}
 }
-
-// hostname is os.Hostname; a parameter of derive so that a host without a usable name can be tested.
-func hostname() (string, error) { return os.Hostname() }

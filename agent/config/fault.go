@@ -82,17 +82,26 @@ func (r *report) isBroken(path string) bool {
 			return true
 		}
 	}
-	return false
+	return r.broken[""]
 }
 
-// line returns the line of the field, or of the nearest thing around it that stands in the file.
+// line returns the line of the field, or of the nearest thing around it that stands in the file. The whole file has no line.
 func (r *report) line(path string) int {
+	if path == "" {
+		return r.lines[""]
+	}
 	for ; path != ""; path = parent(path) {
 		if line, known := r.lines[path]; known {
 			return line
 		}
 	}
 	return 0
+}
+
+// inFile reports whether the file has a value for the field itself, even if an empty one.
+func (r *report) inFile(path string) bool {
+	_, found := r.lines[path]
+	return found
 }
 
 // err returns the faults in the order of their lines, those without a line last; nil when there are none.

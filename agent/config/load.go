@@ -30,11 +30,11 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, &Faults{File: path, List: []Fault{{Problem: explain(err), Remedy: remedyFor(err, "the configuration file")}}}
 	}
-	return parse(content, full)
+	return parse(content, full, os.Hostname)
 }
 
-// parse is Load for the content of the file at the absolute path.
-func parse(content []byte, path string) (*Config, error) {
+// parse is Load for the content of the file at the absolute path, on a host with a name of one's choice.
+func parse(content []byte, path string, hostname func() (string, error)) (*Config, error) {
 	found := newReport()
 	root, fault := syntax(content)
 	if fault != nil {
@@ -60,7 +60,7 @@ func syntax(content []byte) (*yaml.Node, *Fault) {
 	var document, second yaml.Node
 	err := parseNext(documents, &document)
 	switch {
-	case errors.Is(err, io.EOF) || err == nil && isNull(document.Content[0]):
+	case errors.Is(err, io.EOF) || err == nil && (len(document.Content) != 1 || isNull(document.Content[0])):
 		return nil, &Fault{Problem: "the file is empty", Remedy: "Start from config.example.yaml."}
 	case err != nil:
 		return nil, syntaxFault(err)
@@ -90,6 +90,10 @@ func syntaxFault(err error) *Fault {
 	if match := regexp.MustCompile(`^line (\d+): `).FindStringSubmatch(text); match != nil {
 		fault.Line, _ = strconv.Atoi(match[1])
 		text = text[len(match[0]):]
+		// yaml.v3 counts lines from 0 in the errors of its parser and from 1 in those of its scanner.
+		if regexp.MustCompile(`^did not find expected (key|node content|'|<)`).MatchString(text) {
+			fault.Line++
+		}
 	}
 	if strings.Contains(text, "anchor") {
 		text = "an alias (*name) without its anchor"

@@ -83,7 +83,7 @@ func withPort(host string, port int) string {
 // controllerProblem says what is wrong with a controller's host:port; empty: nothing.
 func controllerProblem(address string) (problem, remedy string) {
 	host, port, err := net.SplitHostPort(address)
-	if err != nil || net.ParseIP(host) == nil && (len(host) > 253 || !dnsRule().matches(host)) {
+	if err != nil || strings.Contains(address, "/") || net.ParseIP(host) == nil && (len(host) > 253 || !dnsRule().matches(host)) {
 		return "not a host name", "Write the controller's host name as in its certificate, with or without :port."
 	}
 	number, err := strconv.Atoi(port)
