@@ -1,0 +1,3 @@
+// Package access decides who may do what: shared access keys and their rights, the tokens signed with them, and the
+// claims that a connection has gathered from its tokens.
+package access
