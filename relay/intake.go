@@ -16,6 +16,10 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
+// steady is how long a receive must have blocked for the connection to count as good: after that the waiting begins small again,
+// even on a queue so quiet that no message proved it.
+const steady = time.Minute
+
 func newBackOff() *backoff.ExponentialBackOff {
 	return &backoff.ExponentialBackOff{
 		InitialInterval: firstRetry, MaxInterval: lastRetry, Multiplier: 2, RandomizationFactor: 0.5,
@@ -29,6 +33,7 @@ func (l *Loop) intake(ctx, working context.Context, hands *sync.WaitGroup) {
 		if l.slots.take(ctx) != nil {
 			return
 		}
+		asked := time.Now()
 		delivery, err := l.receive(ctx)
 		if delivery != nil {
 			retry.Reset()
@@ -39,6 +44,9 @@ func (l *Loop) intake(ctx, working context.Context, hands *sync.WaitGroup) {
 		l.slots.release()
 		if ctx.Err() != nil {
 			return
+		}
+		if time.Since(asked) >= steady {
+			retry.Reset()
 		}
 		l.backOff(ctx, retry.NextBackOff(), err)
 	}

@@ -138,6 +138,25 @@ func TestReceiveErrorsBackOffAndSuccessResets(t *testing.T) {
 	})
 }
 
+func TestConnectionThatHeldForAWhileResetsThePause(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b, c := config(t, func(context.Context, *writeback.Delivery) writeback.Disposition { return completed() })
+		for range 8 {
+			b.source.failures <- errBroker
+		}
+		b.start(c)
+		time.Sleep(10 * time.Minute) // no message in all that time, but no trouble either
+		before := b.source.receives()
+		b.source.failures <- errBroker
+		time.Sleep(400 * time.Millisecond)
+		synctest.Wait()
+		if got := b.source.receives(); got != before+1 {
+			t.Errorf("%d receives within 400 ms after the connection was lost, want 1", got-before)
+		}
+		b.end()
+	})
+}
+
 func TestNothingFromTheSourceIsNoBusyLoop(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b, c := config(t, func(context.Context, *writeback.Delivery) writeback.Disposition { return completed() })
