@@ -32,7 +32,7 @@ step "vet" go vet ./...
 step "vet for Windows" env GOOS=windows CGO_ENABLED=0 go vet ./...
 not_run=() # checks that are no tests and so cannot skip themselves; the summary counts them
 if [ -z "$(reason lint)" ]; then
-	step "lint" "$linter" run
+	step "lint" test/lint.sh
 else
 	not_run+=("lint: $(reason lint)")
 fi
@@ -48,7 +48,8 @@ export WRITEBACK_SAMBA_LEFT_OUT
 
 CGO_ENABLED=0 go build -o "$work/testsummary" ./internal/testsummary
 run_tests() {
-	# No -count=1 would let unchanged packages answer from the cache of an earlier run; shuffling shows tests that lean on one another.
+	# -count=1: without it unchanged packages would answer from the cache of an earlier run. Shuffling shows tests that
+	# lean on one another.
 	test/with-lab.sh go test -json -count=1 -shuffle=on -timeout=8m "${race[@]}" "${flags[@]}" "${packages[@]}" |
 		"$work/testsummary" "${not_run[@]}"
 }

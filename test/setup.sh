@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# setup.sh REPORT - prepares what `make test` needs beyond Go and make, as far as this machine allows.
+# setup.sh [--lint] REPORT - prepares what `make test` needs beyond Go and make, as far as this machine allows.
 #
 # On Debian as root it installs the missing packages, golangci-lint, and a Samba 4.24 domain controller with a seeded domain.
 # Everything but the packages goes to ${WRITEBACK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/writeback-lab}, is built once, and is
@@ -7,11 +7,13 @@
 # Each part appears under its name only when it is whole, so an interrupted run leaves nothing half-made.
 #
 # Elsewhere parts are left out. For each, REPORT gets a line `part: reason` (parts: race, lint, kerberos, samba); test/run.sh reads it.
-# This script fails only when it cannot report.
+# With --lint only the linter is built. This script fails only when it cannot report.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 
-report=${1:?usage: setup.sh REPORT}
+only_lint=''
+if [ "${1:-}" = --lint ]; then only_lint=yes; shift; fi
+report=${1:?usage: setup.sh [--lint] REPORT}
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 # shellcheck source=paths.sh
 . "$here/paths.sh"
@@ -83,6 +85,7 @@ main() {
 	mkdir -p "$cache"
 	exec 9>"$cache/setup.lock"
 	flock 9 2>/dev/null || true # two checkouts at once: the second waits and finds everything built
+	if [ -n "$only_lint" ]; then install_linter; return; fi
 	why=$(why_no_packages)
 	if [ -z "$why" ]; then install_packages || why="apt could not install it (no network?)"; fi
 	have gcc || left_out race "no C compiler for the race detector: ${why:-not installed}"
