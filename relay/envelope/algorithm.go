@@ -32,9 +32,11 @@ const (
 type algorithm struct {
 	name Algorithm
 	use  Use
-	// shapes of a public key: its JWK members beside kid, use and alg; check judges the parsed key.
+	// The key's JWK members beside kid, use and alg; check judges a parsed public key, match whether a private key's halves belong together,
+	// which go-jose does not look at.
 	members []string
 	check   func(public any) error
+	match   func(private any) error
 	// generate makes a private key that go-jose can hold.
 	generate func() (any, error)
 	// sealing only: the JWE header's members, the length of the encrypted key, and how a private key finds the content key.
@@ -49,11 +51,11 @@ type algorithm struct {
 var algorithms = [...]algorithm{
 	{
 		name: ES256, use: UseSign,
-		members: []string{"kty", "crv", "x", "y"}, check: checkP256, generate: generateP256,
+		members: []string{"kty", "crv", "x", "y"}, check: checkP256, match: matchP256, generate: generateP256,
 	},
 	{
 		name: ECDHES, use: UseSeal,
-		members: []string{"kty", "crv", "x", "y"}, check: checkP256, generate: generateP256,
+		members: []string{"kty", "crv", "x", "y"}, check: checkP256, match: matchP256, generate: generateP256,
 		header: []string{"alg", "enc", "kid", "cty", "epk"}, encryptedKey: 0, open: agree,
 	},
 }
@@ -78,6 +80,23 @@ func checkP256(public any) error {
 	}
 	if _, err := key.ECDH(); err != nil {
 		return errNotP256
+	}
+	return nil
+}
+
+// matchP256 accepts a private key whose public half is its own: with another one every signature would be refused, and nobody would see why.
+func matchP256(private any) error {
+	key, ok := private.(*ecdsa.PrivateKey)
+	if !ok {
+		return errNotP256
+	}
+	own, err := key.ECDH()
+	if err != nil {
+		return errNotP256
+	}
+	stated, err := key.PublicKey.ECDH()
+	if err != nil || !own.PublicKey().Equal(stated) {
+		return errors.New("the private and the public half do not belong together")
 	}
 	return nil
 }

@@ -101,6 +101,9 @@ func newPrivateKey(row algorithm, key any, created time.Time) (PrivateKey, error
 	if err != nil {
 		return PrivateKey{}, err
 	}
+	if err := row.match(key); err != nil {
+		return PrivateKey{}, err
+	}
 	return PrivateKey{public: public, created: created.Truncate(time.Second), reveal: func() any { return key }}, nil
 }
 
