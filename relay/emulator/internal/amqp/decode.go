@@ -14,6 +14,9 @@ const (
 	MaxDepth = 32
 	// MaxElements is the largest number of values read, counting every element of every list, map and array.
 	MaxElements = 65536
+	// maxFree is how many elements may take no bytes at all (in arrays of zero-width elements): more elements than
+	// bytes would let a small message take much memory.
+	maxFree = 256
 )
 
 // ErrMalformed is wrapped by every error about bytes that are no AMQP.
@@ -28,7 +31,7 @@ func malformed(format string, args ...any) error {
 
 // Decode reads one value from the front of b and returns what follows it. The value shares no memory with b.
 func Decode(b []byte) (v any, rest []byte, err error) {
-	d := decoder{buf: b, budget: MaxElements}
+	d := newDecoder(b)
 	v, err = d.value(0)
 	if err != nil {
 		return nil, nil, err
@@ -39,6 +42,16 @@ func Decode(b []byte) (v any, rest []byte, err error) {
 type decoder struct {
 	buf    []byte
 	budget int
+}
+
+func newDecoder(b []byte) decoder { return decoder{buf: b, budget: min(MaxElements, len(b)+maxFree)} }
+
+// spend counts one element.
+func (d *decoder) spend() error {
+	if d.budget--; d.budget < 0 {
+		return fmt.Errorf("%w: too many elements", ErrLimit)
+	}
+	return nil
 }
 
 func (d *decoder) take(n int) ([]byte, error) {
@@ -78,8 +91,8 @@ func (d *decoder) constructor(depth int) (code byte, descriptor any, err error) 
 	if depth > MaxDepth {
 		return 0, nil, fmt.Errorf("%w: nested deeper than %d", ErrLimit, MaxDepth)
 	}
-	if d.budget--; d.budget < 0 {
-		return 0, nil, fmt.Errorf("%w: more than %d elements", ErrLimit, MaxElements)
+	if err := d.spend(); err != nil {
+		return 0, nil, err
 	}
 	code, err = d.byte()
 	if err != nil || code != codeDescribed {
@@ -303,8 +316,8 @@ func (d *decoder) array(code byte, depth int) (any, error) {
 		return nil, err
 	}
 	for range count {
-		if inner.budget--; inner.budget < 0 {
-			return nil, fmt.Errorf("%w: more than %d elements", ErrLimit, MaxElements)
+		if err := inner.spend(); err != nil {
+			return nil, err
 		}
 		v, err := inner.body(a.Code, depth+1)
 		if err != nil {

@@ -79,7 +79,7 @@ func nextSection(b []byte) (code uint64, content, rest []byte, err error) {
 	if b[0] != codeDescribed {
 		return 0, nil, nil, malformed("message section starts with 0x%02x", b[0])
 	}
-	d := decoder{buf: b[1:], budget: MaxElements}
+	d := newDecoder(b[1:])
 	descriptor, err := d.value(0)
 	if err != nil {
 		return 0, nil, nil, err
