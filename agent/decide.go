@@ -1,0 +1,133 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/password-writeback/writeback/agent/health"
+	"github.com/password-writeback/writeback/internal/writeback"
+)
+
+// resolve is step 5.
+func (p *Pipeline) resolve(ctx context.Context, j *job) *ending {
+	account, err := p.lookUp(ctx, j)
+	if err != nil {
+		if ctx.Err() != nil {
+			return silent(writeback.AgentStopping, err)
+		}
+		return refuse(err)
+	}
+	j.account = account
+	return nil
+}
+
+// lookUp finds the account within the time allowed for finding a controller that answers.
+func (p *Pipeline) lookUp(ctx context.Context, j *job) (writeback.Account, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.Limits.ControllerSearch)
+	defer cancel()
+	account, err := p.Directory.Resolve(ctx, j.request.Subject)
+	if err != nil {
+		return writeback.Account{}, p.Guard.Conceal(j.claims.Issuer, err)
+	}
+	return account, nil
+}
+
+// admit is step 6: whether this account may be written to, now, for this request.
+func (p *Pipeline) admit(ctx context.Context, j *job) *ending {
+	if err := p.Guard.CheckAccount(j.request, j.account, p.Now()); err != nil {
+		return refuse(err)
+	}
+	if err := p.Guard.CheckPassword(j.request); err != nil {
+		return refuse(err)
+	}
+	if end := p.waitForAccount(ctx, j); end != nil {
+		return end
+	}
+	if err := p.confirmTime(ctx, j.account.Password); err != nil {
+		return refuse(err)
+	}
+	if j.claims.Operation == writeback.OpUnlock {
+		return alreadyUnlocked(j)
+	}
+	return p.protectNewer(ctx, j)
+}
+
+func alreadyUnlocked(j *job) *ending {
+	if j.account.Password.LockoutTimeSet {
+		return nil
+	}
+	return finish(writeback.Answer(writeback.AlreadyApplied, writeback.Detail{}))
+}
+
+// waitForAccount makes requests for one account follow one another, also behind one whose outcome is still open. Nobody
+// waits longer than the own request lives.
+func (p *Pipeline) waitForAccount(ctx context.Context, j *job) *ending {
+	waiting, cancel := context.WithTimeout(ctx, j.claims.ExpiresAt.Sub(p.Now()))
+	defer cancel()
+	release, err := p.accounts.acquire(waiting, j.account.GUID)
+	switch {
+	case err == nil:
+		j.releases = append(j.releases, release)
+		return nil
+	case ctx.Err() != nil:
+		return silent(writeback.AgentStopping, err)
+	}
+	return refuse(writeback.NewError(writeback.RequestInProgress, errors.New("an earlier request for this account has no known outcome yet")))
+}
+
+// confirmTime refuses to write while our clock and the controller's disagree: no expiry could be trusted.
+func (p *Pipeline) confirmTime(ctx context.Context, state writeback.PasswordState) error {
+	if state.ControllerTime.IsZero() {
+		return writeback.NewError(writeback.DirectoryUnavailable, errors.New("the controller does not tell its time"))
+	}
+	if offset := state.ClockOffset().Abs(); offset > p.Limits.ControllerSkew {
+		return &writeback.Error{
+			Reason: writeback.AgentMisconfigured, Detail: writeback.Detail{Hint: "clock"},
+			Hint:  "Synchronise the clocks of this host and of the domain controller (NTP).",
+			Cause: fmt.Errorf("the clocks of this host and of the controller differ by %s", offset),
+		}
+	}
+	p.clock.confirm(ctx, state.ReadAt, func(err error) { p.Health.Fail(health.Ledger, health.Down, err) })
+	return nil
+}
+
+// protectNewer never overwrites a password that somebody else set after the request was issued.
+func (p *Pipeline) protectNewer(ctx context.Context, j *job) *ending {
+	last, hasLast, err := p.Ledger.LastWrite(ctx, j.account.GUID)
+	if err != nil {
+		return p.ledgerFailed(ctx, err)
+	}
+	if hasLast && stale(j.account.Password, last) {
+		if end := p.readAgain(ctx, j); end != nil {
+			return end
+		}
+	}
+	state := j.account.Password
+	if state.ChangedAt.IsZero() {
+		return refuse(&writeback.Error{
+			Reason: writeback.DirectoryAccessDenied,
+			Hint:   "Let the delegated account read pwdLastSet, whenChanged and replPropertyMetaData of the users in scope.",
+			Cause:  errors.New("the time of the password cannot be read, so a newer one could not be protected"),
+		})
+	}
+	if superseded(j.claims, state, last, hasLast) {
+		return refuse(writeback.NewError(writeback.RequestSuperseded, fmt.Errorf("password set %s, request issued %s", state.ChangedAtLocal(), j.claims.IssuedAt)))
+	}
+	return nil
+}
+
+// readAgain replaces a state that was read before our own last write of the account took effect.
+func (p *Pipeline) readAgain(ctx context.Context, j *job) *ending {
+	reading, cancel := context.WithTimeout(ctx, p.Limits.WriteTimeout)
+	defer cancel()
+	state, err := p.Directory.PasswordState(reading, j.account)
+	if err != nil {
+		if ctx.Err() != nil {
+			return silent(writeback.AgentStopping, err)
+		}
+		return refuse(err)
+	}
+	j.account.Password = state
+	return nil
+}

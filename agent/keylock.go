@@ -1,0 +1,56 @@
+package agent
+
+import (
+	"context"
+	"sync"
+)
+
+// keyLock gives out one lock per key: one delivery of a request at a time, one request of an account at a time.
+type keyLock[K comparable] struct {
+	mu      sync.Mutex
+	holders map[K]*holder
+}
+
+// holder is the lock of one key; it exists while somebody holds it or waits for it.
+type holder struct {
+	turn  chan struct{} // holds one token while nobody has the lock
+	users int
+}
+
+func newKeyLock[K comparable]() *keyLock[K] {
+	return &keyLock[K]{holders: map[K]*holder{}}
+}
+
+// acquire waits for the lock of key until ctx ends. The release function may be called more than once.
+func (l *keyLock[K]) acquire(ctx context.Context, key K) (release func(), err error) {
+	h := l.join(key)
+	select {
+	case <-h.turn:
+		return sync.OnceFunc(func() { h.turn <- struct{}{}; l.leave(key, h) }), nil
+	case <-ctx.Done():
+		l.leave(key, h)
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (l *keyLock[K]) join(key K) *holder {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h, ok := l.holders[key]
+	if !ok {
+		h = &holder{turn: make(chan struct{}, 1)}
+		h.turn <- struct{}{}
+		l.holders[key] = h
+	}
+	h.users++
+	return h
+}
+
+func (l *keyLock[K]) leave(key K, h *holder) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h.users--
+	if h.users == 0 {
+		delete(l.holders, key)
+	}
+}

@@ -1,0 +1,75 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestKeyLockGivesOneKeyToOneHolder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		locks := newKeyLock[string]()
+		release, err := locks.acquire(t.Context(), "alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan struct{})
+		go func() {
+			second, err := locks.acquire(t.Context(), "alice")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			close(got)
+			second()
+		}()
+		synctest.Wait()
+		select {
+		case <-got:
+			t.Fatal("two holders at once")
+		default:
+		}
+		release()
+		release() // a second release must not let two in
+		<-got
+		synctest.Wait()
+		if len(locks.holders) != 0 {
+			t.Errorf("%d locks are kept though nobody uses them", len(locks.holders))
+		}
+	})
+}
+
+func TestKeyLockKeysDoNotWaitForOneAnother(t *testing.T) {
+	locks := newKeyLock[string]()
+	for _, key := range []string{"alice", "bob"} {
+		if _, err := locks.acquire(t.Context(), key); err != nil {
+			t.Fatalf("%s: %v", key, err)
+		}
+	}
+}
+
+func TestKeyLockStopsWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		locks := newKeyLock[string]()
+		release, err := locks.acquire(t.Context(), "alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := locks.acquire(ctx, "alice"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("acquire after the deadline: %v, want deadline exceeded", err)
+		}
+		release()
+		if again, err := locks.acquire(t.Context(), "alice"); err != nil {
+			t.Errorf("the lock was lost by the one who stopped waiting: %v", err)
+		} else {
+			again()
+		}
+		if len(locks.holders) != 0 {
+			t.Errorf("%d locks are kept though nobody uses them", len(locks.holders))
+		}
+	})
+}

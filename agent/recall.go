@@ -1,0 +1,163 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/password-writeback/writeback/agent/health"
+	"github.com/password-writeback/writeback/agent/ledger"
+	"github.com/password-writeback/writeback/internal/writeback"
+)
+
+// answerLife is how long after its expiry an unknown request is still answered.
+const answerLife = time.Hour
+
+// recall is step 4: the ledger is asked before any time is judged, so that a repeated token is answered with what
+// happened to it and not with what its age suggests.
+func (p *Pipeline) recall(ctx context.Context, j *job) *ending {
+	record, known, err := p.Ledger.Get(ctx, j.claims.Key())
+	if err != nil {
+		return p.ledgerFailed(ctx, err)
+	}
+	if known {
+		return p.remembered(ctx, j, record)
+	}
+	return p.welcome(ctx, j)
+}
+
+// remembered serves a request that the ledger knows. nil means that it was only claimed: it may go on.
+func (p *Pipeline) remembered(ctx context.Context, j *job, record ledger.Record) *ending {
+	if record.Digest != j.claims.Digest {
+		end := refuse(writeback.NewError(writeback.EnvelopeIDReused, errors.New("the id belongs to a request with other content")))
+		end.answer = answerOnce
+		return end
+	}
+	j.recorded = true
+	switch record.State {
+	case ledger.StateDone:
+		p.offerPassword(j)
+		return replayed(record)
+	case ledger.StateWriting:
+		return p.awaitWatch(ctx, j, record)
+	}
+	return p.resume(j)
+}
+
+// replayed answers from memory.
+func replayed(record ledger.Record) *ending {
+	outcome := *record.Outcome
+	outcome.Replayed = true
+	return &ending{outcome: outcome, answer: answerOnce}
+}
+
+// resume lets a claimed request go on: it sent nothing. Without its sealed part it can only be refused.
+func (p *Pipeline) resume(j *job) *ending {
+	if p.expired(j.claims) {
+		return refuse(writeback.NewError(writeback.RequestExpired, errors.New("claimed, but not served in time")))
+	}
+	if j.request == nil {
+		return refuse(writeback.NewError(writeback.EnvelopeUndecryptable, errors.New("claimed, but it opens no more")))
+	}
+	return p.judge(j)
+}
+
+// welcome serves a request that the ledger does not know.
+func (p *Pipeline) welcome(ctx context.Context, j *job) *ending {
+	if err := p.clock.check(ctx, p.Now()); err != nil {
+		p.Health.Fail(health.Clock, health.Down, err)
+		return silent(writeback.AgentStorageUnavailable, err)
+	}
+	if p.expired(j.claims) {
+		return p.tooLate(ctx, j)
+	}
+	if err := p.claim(ctx, j); err != nil {
+		return p.ledgerFailed(ctx, err)
+	}
+	return p.judge(j)
+}
+
+func (p *Pipeline) claim(ctx context.Context, j *job) error {
+	_, existed, err := p.Ledger.Claim(ctx, j.claims)
+	if err != nil {
+		return err
+	}
+	if existed {
+		return fmt.Errorf("%w: claimed by somebody else at the same time", ledger.ErrState)
+	}
+	j.recorded = true
+	return nil
+}
+
+// judge looks at the times and at what the issuer may ask for.
+func (p *Pipeline) judge(j *job) *ending {
+	if err := p.Envelope.JudgeTimes(j.claims, p.Now()); err != nil {
+		return refuse(err)
+	}
+	if err := p.Guard.CheckIssuer(j.claims, p.Now()); err != nil {
+		return refuse(err)
+	}
+	switch j.claims.Operation {
+	case writeback.OpReset, writeback.OpUnlock:
+		return nil
+	case writeback.OpPing:
+		return finish(writeback.Outcome{Verdict: writeback.OK, Reason: writeback.ReasonOK})
+	}
+	return refuse(writeback.NewError(writeback.RequestUnsupported, fmt.Errorf("operation %q", j.claims.Operation)))
+}
+
+// expired reports whether a request may no longer write, whatever else is true.
+func (p *Pipeline) expired(claims writeback.Claims) bool {
+	return !p.Now().Before(claims.ExpiresAt.Add(p.Limits.Skew))
+}
+
+// tooLate answers an expired request that left no record here: another agent may have served it, so the password's own
+// time decides between "not written" and "unknown".
+func (p *Pipeline) tooLate(ctx context.Context, j *job) *ending {
+	err := writeback.NewError(writeback.RequestExpired, fmt.Errorf("expired %s", j.claims.ExpiresAt))
+	if p.Now().After(j.claims.ExpiresAt.Add(answerLife)) {
+		return silent(writeback.RequestExpired, err)
+	}
+	end := refuse(err)
+	if j.request != nil && j.claims.Operation.Writes() {
+		end = p.lookBack(ctx, j, err)
+	}
+	end.answer = answerOnce
+	return end
+}
+
+// lookBack asks the guard first: an expired request must not show more than a fresh one.
+func (p *Pipeline) lookBack(ctx context.Context, j *job, expired error) *ending {
+	if err := p.Guard.CheckIssuer(j.claims, j.claims.ExpiresAt); err != nil {
+		return refuse(err)
+	}
+	account, err := p.lookUp(ctx, j)
+	if err != nil {
+		return unknownUnlessRefused(err)
+	}
+	if err := p.Guard.CheckAccount(j.request, account, p.Now()); err != nil {
+		return refuse(err)
+	}
+	if mayHaveBeenServed(j.claims, account.Password) {
+		return &ending{outcome: writeback.Outcome{Verdict: writeback.Unknown, Reason: writeback.RequestExpired}, err: expired}
+	}
+	return refuse(expired)
+}
+
+// unknownUnlessRefused: a directory that cannot be asked leaves it open whether another agent has written.
+func unknownUnlessRefused(err error) *ending {
+	end := refuse(err)
+	if writeback.Lookup(end.outcome.Reason).Class == writeback.ClassDirectory {
+		end.outcome.Verdict = writeback.Unknown
+	}
+	return end
+}
+
+func mayHaveBeenServed(claims writeback.Claims, state writeback.PasswordState) bool {
+	if claims.Operation == writeback.OpUnlock {
+		return !state.LockoutTimeSet
+	}
+	changed := state.ChangedAtLocal()
+	return changed.IsZero() || !changed.Before(claims.IssuedAt.Add(-clockTolerance))
+}
