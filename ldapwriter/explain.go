@@ -41,7 +41,7 @@ func (c *controller) explain(ctx context.Context, refusal *writeback.Error, acco
 		refusal.Reason, refusal.Detail = writeback.PasswordContainsName, writeback.Detail{}
 	default:
 		lastSet := fileTime(names.value("pwdLastSet"))
-		if !lastSet.IsZero() && seen.clock.theirs.Sub(lastSet) < seen.policy.minAge {
+		if seen.policy.minAge > 0 && !lastSet.IsZero() && seen.clock.theirs.Sub(lastSet) < seen.policy.minAge {
 			possibleAt := lastSet.Add(seen.policy.minAge).UTC().Truncate(time.Second)
 			refusal.Detail.Possible = append(refusal.Detail.Possible, possibleRecent)
 			refusal.Detail.RetryAfter = &possibleAt
