@@ -173,7 +173,7 @@ func lentTo(call *ast.CallExpr) *ast.FuncLit {
 	if !ok || selector.Sel.Name != "Use" || len(call.Args) != 1 {
 		return nil
 	}
-	callback, _ := call.Args[0].(*ast.FuncLit) //nolint:errcheck // nil where it is no literal
+	callback, _ := call.Args[0].(*ast.FuncLit)
 	return callback
 }
 

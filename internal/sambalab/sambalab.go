@@ -158,7 +158,7 @@ func (l *Lab) runKinit(t testing.TB, kinit, login string, password secret.Value)
 	t.Helper()
 	line := append(password.Reveal(), '\n')
 	defer clear(line)
-	cmd := exec.CommandContext(t.Context(), kinit, login+"@"+l.Realm)
+	cmd := exec.CommandContext(t.Context(), kinit, login+"@"+l.Realm) //nolint:gosec // kinit was found on the PATH, the login is the test's
 	cmd.Env = append(os.Environ(),
 		"KRB5_CONFIG="+l.Krb5Config,
 		"KRB5CCNAME=FILE:"+filepath.Join(t.TempDir(), "ccache"),
