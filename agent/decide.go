@@ -38,9 +38,6 @@ func (p *Pipeline) admit(ctx context.Context, j *job) *ending {
 	if err := p.Guard.CheckAccount(j.request, j.account, p.Now()); err != nil {
 		return refuse(err)
 	}
-	if err := p.Guard.CheckPassword(j.request); err != nil {
-		return refuse(err)
-	}
 	if end := p.waitForAccount(ctx, j); end != nil {
 		return end
 	}

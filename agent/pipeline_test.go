@@ -234,6 +234,7 @@ func TestRefusalsOfGuardAndDirectoryAreAnswered(t *testing.T) {
 		want    writeback.Reason
 	}{
 		"issuer":         {func(w *world) { w.guard.issuer = refusal(writeback.AuthTooOld) }, "alice", writeback.AuthTooOld},
+		"kind of id":     {func(w *world) { w.guard.subject = refusal(writeback.PolicyOperationNotAllowed) }, "alice", writeback.PolicyOperationNotAllowed},
 		"password":       {func(w *world) { w.guard.password = refusal(writeback.PasswordTooLong) }, "alice", writeback.PasswordTooLong},
 		"account":        {func(w *world) { w.guard.account = refusal(writeback.UserDisabled) }, "alice", writeback.UserDisabled},
 		"no such user":   {func(*world) {}, "nobody", writeback.UserNotFound},

@@ -59,6 +59,7 @@ const (
 // Guard says whether an issuer may ask, and whether an account may be reset. All errors carry a reason.
 type Guard interface {
 	CheckIssuer(claims writeback.Claims, now time.Time) error
+	CheckSubject(request *writeback.Request) error
 	CheckPassword(request *writeback.Request) error
 	CheckAccount(request *writeback.Request, account writeback.Account, now time.Time) error
 	// Conceal hides from an issuer with a narrow scope whether a user exists.

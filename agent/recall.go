@@ -100,11 +100,22 @@ func (p *Pipeline) judge(j *job) *ending {
 	}
 	switch j.claims.Operation {
 	case writeback.OpReset, writeback.OpUnlock:
-		return nil
+		return p.judgeContent(j.request)
 	case writeback.OpPing:
 		return finish(writeback.Outcome{Verdict: writeback.OK, Reason: writeback.ReasonOK})
 	}
 	return refuse(writeback.NewError(writeback.RequestUnsupported, fmt.Errorf("operation %q", j.claims.Operation)))
+}
+
+// judgeContent refuses what no directory need be asked about.
+func (p *Pipeline) judgeContent(request *writeback.Request) *ending {
+	if err := p.Guard.CheckSubject(request); err != nil {
+		return refuse(err)
+	}
+	if err := p.Guard.CheckPassword(request); err != nil {
+		return refuse(err)
+	}
+	return nil
 }
 
 // expired reports whether a request may no longer write, whatever else is true.
@@ -131,6 +142,9 @@ func (p *Pipeline) tooLate(ctx context.Context, j *job) *ending {
 func (p *Pipeline) lookBack(ctx context.Context, j *job, expired error) *ending {
 	if err := p.Guard.CheckIssuer(j.claims, j.claims.ExpiresAt); err != nil {
 		return refuse(err)
+	}
+	if end := p.judgeContent(j.request); end != nil {
+		return end
 	}
 	account, err := p.lookUp(ctx, j)
 	if err != nil {

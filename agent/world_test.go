@@ -227,9 +227,11 @@ func (s sealed) Open() (*writeback.Request, error) {
 }
 
 // guard admits everybody unless told otherwise.
-type guard struct{ issuer, password, account error }
+type guard struct{ issuer, subject, password, account error }
 
 func (g *guard) CheckIssuer(writeback.Claims, time.Time) error { return g.issuer }
+
+func (g *guard) CheckSubject(*writeback.Request) error { return g.subject }
 
 func (g *guard) CheckPassword(*writeback.Request) error { return g.password }
 

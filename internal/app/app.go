@@ -1,0 +1,263 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/password-writeback/writeback/agent"
+	"github.com/password-writeback/writeback/agent/audit"
+	"github.com/password-writeback/writeback/agent/config"
+	"github.com/password-writeback/writeback/agent/health"
+	"github.com/password-writeback/writeback/agent/ledger"
+	"github.com/password-writeback/writeback/agent/status"
+	"github.com/password-writeback/writeback/internal/logging"
+	"github.com/password-writeback/writeback/ldapwriter"
+	"github.com/password-writeback/writeback/relay"
+	"github.com/password-writeback/writeback/relay/envelope"
+	"github.com/password-writeback/writeback/relay/servicebus"
+)
+
+// closeTimeout bounds saying goodbye to the broker.
+const closeTimeout = 5 * time.Second
+
+// socketMode lets the agent's group use the status socket.
+const socketMode = 0o660
+
+// Options are what a configuration does not say.
+type Options struct {
+	Version string    // of the program
+	Log     io.Writer // where log lines go
+}
+
+// Agent is a running agent, or one about to run. Make one with [New], then [Agent.Run], then [Agent.Close].
+type Agent struct {
+	cfg     *config.Config
+	options Options
+	since   time.Time
+	log     logrus.FieldLogger
+	keys    []status.Key
+
+	board     *health.Board
+	counters  *status.Counters
+	recorder  *recorder
+	ledger    *ledger.Ledger
+	audit     *audit.Log
+	directory *ldapwriter.Directory
+	queue     *servicebus.Agent
+	pipeline  *agent.Pipeline
+	loop      *relay.Loop
+	listener  net.Listener
+
+	closers []func() error // in the order of opening
+}
+
+// New opens everything the agent owns on this host: keys, ledger, audit, status socket. It contacts neither the queue nor
+// any controller, so that an agent starts, and says what is wrong, also while they are away.
+func New(ctx context.Context, cfg *config.Config, options Options) (*Agent, error) {
+	log, err := logging.New(options.Log, logging.Options{Level: cfg.Log.Level, Format: cfg.Log.Format})
+	if err != nil {
+		return nil, err
+	}
+	a := &Agent{cfg: cfg, options: options, since: time.Now().UTC(), log: log}
+	a.board = health.New(time.Now, a.logCondition)
+	a.counters = status.NewCounters(time.Now)
+	a.recorder = newRecorder(a.counters)
+	if err := a.open(ctx); err != nil {
+		a.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// open opens the parts in the order in which they depend on one another.
+func (a *Agent) open(ctx context.Context) error {
+	own, err := loadAgentKeys(a.cfg)
+	if err != nil {
+		return err
+	}
+	if a.keys, err = publicKeys(own.all); err != nil {
+		return err
+	}
+	for _, part := range []func(context.Context) error{a.openStatus, a.openMemory, a.openQueue, a.openDirectory} {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	return a.assemble(own)
+}
+
+// openStatus comes first: a socket that is taken means that another agent runs, and nothing else must be touched.
+func (a *Agent) openStatus(context.Context) error {
+	listener, err := status.Listen(a.cfg.Status.Socket, socketMode, a.cfg.Status.Group)
+	if err != nil {
+		return err
+	}
+	a.listener = listener
+	a.onClose(func() error { return ignoreClosed(listener.Close()) })
+	return nil
+}
+
+func (a *Agent) openMemory(ctx context.Context) error {
+	remembered, err := ledger.Open(ctx, ledger.Options{Path: filepath.Join(a.cfg.StateDir, "ledger.db"), Logger: a.log})
+	if err != nil {
+		return err
+	}
+	a.ledger = remembered
+	a.onClose(remembered.Close)
+	lines, err := audit.Open(ctx, audit.Options{Dir: a.cfg.Audit.Dir, Logger: a.log, MaxFileBytes: int64(a.cfg.Audit.MaxFileSize)})
+	if err != nil {
+		return err
+	}
+	a.audit = lines
+	a.onClose(lines.Close)
+	return nil
+}
+
+func (a *Agent) openQueue(ctx context.Context) error {
+	access, err := connectionStrings(a.cfg.Relay)
+	if err != nil {
+		return err
+	}
+	access.Logger = a.log
+	queue, err := servicebus.DialAgent(ctx, access)
+	if err != nil {
+		return err
+	}
+	a.queue = queue
+	a.onClose(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		return queue.Close(ctx)
+	})
+	return nil
+}
+
+func connectionStrings(from config.Relay) (servicebus.AgentConfig, error) {
+	access := servicebus.AgentConfig{RequestsQueue: from.RequestsQueue}
+	var err error
+	if access.ConnectionString, err = config.ReadSecret(from.ConnectionStringFile); err != nil {
+		return access, err
+	}
+	if from.ResultsConnectionStringFile != "" {
+		access.ResultsConnectionString, err = config.ReadSecret(from.ResultsConnectionStringFile)
+	}
+	return access, err
+}
+
+func (a *Agent) openDirectory(context.Context) error {
+	directory, err := newDirectory(a.cfg, a.log)
+	if err != nil {
+		return err
+	}
+	a.directory = directory
+	a.onClose(directory.Close)
+	return nil
+}
+
+// assemble joins the opened parts.
+func (a *Agent) assemble(own agentKeys) error {
+	port, err := newEnvelope(a.cfg, own)
+	if err != nil {
+		return err
+	}
+	signer, err := envelope.NewResultSigner(a.cfg.Group+"/"+a.cfg.Agent, own.signing)
+	if err != nil {
+		return err
+	}
+	rules, err := newGuard(a.cfg)
+	if err != nil {
+		return err
+	}
+	a.pipeline, err = agent.New(agent.Config{
+		Group: a.cfg.Group, Agent: a.cfg.Agent, Queues: resultsQueues(a.cfg),
+		Envelope: port, Signer: signer, Directory: directoryPort{a.directory}, Guard: rules, Ledger: a.ledger, Audit: a.audit,
+		Health: a.board, Recorder: a.recorder, Now: time.Now, Log: a.log,
+		Limits: agent.Limits{
+			Skew: a.cfg.Policy.ClockSkew, WriteTimeout: a.cfg.Policy.WriteTimeout, ControllerSearch: a.cfg.Policy.ControllerSearch,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	a.loop, err = relay.New(relay.Config{
+		Source: a.queue, Sender: a.queue, Handler: a.pipeline, Outbox: a.ledger, Gate: a.board.Gate(), Logger: a.log,
+		Concurrency: a.cfg.Relay.Concurrency, Drain: a.cfg.Relay.Drain,
+	})
+	return err
+}
+
+func resultsQueues(cfg *config.Config) map[string]string {
+	queues := map[string]string{}
+	for _, issuer := range cfg.Issuers {
+		queues[issuer.ID] = issuer.ResultsQueue
+	}
+	return queues
+}
+
+// Run serves until ctx ends, then drains. It returns nil after an orderly stop.
+func (a *Agent) Run(ctx context.Context) error {
+	if err := a.audit.Append(ctx, audit.Event{Kind: audit.KindStart, Note: "version " + a.options.Version}); err != nil {
+		return err
+	}
+	if err := a.pipeline.Recover(ctx); err != nil {
+		return err
+	}
+	a.log.WithFields(logrus.Fields{"group": a.cfg.Group, "agent": a.cfg.Agent, "version": a.options.Version, "queue": a.queue.Address()}).Info("agent running")
+	err := a.serve(ctx)
+	a.pipeline.Close()
+	a.log.Info("agent stopped")
+	return errors.Join(err, a.audit.Append(context.WithoutCancel(ctx), audit.Event{Kind: audit.KindStop}))
+}
+
+// serve runs the loop and what accompanies it. The companions end after the loop has drained.
+func (a *Agent) serve(ctx context.Context) error {
+	beside, end := context.WithCancel(context.WithoutCancel(ctx))
+	var companions sync.WaitGroup
+	companions.Go(func() { a.pipeline.Maintain(beside) })
+	companions.Go(func() { a.monitor(beside) })
+	companions.Go(func() {
+		if err := (&status.Server{Source: a.report, Log: a.log}).Serve(beside, a.listener); err != nil {
+			a.log.WithError(err).Error("status is not available")
+		}
+	})
+	err := a.loop.Run(ctx)
+	end()
+	companions.Wait()
+	return err
+}
+
+// Close gives back everything New opened, the last first. Errors are logged: there is nobody left to act on them.
+func (a *Agent) Close() {
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		if err := a.closers[i](); err != nil {
+			a.log.WithError(err).Warn("closing")
+		}
+	}
+	a.closers = nil
+}
+
+func (a *Agent) onClose(closer func() error) { a.closers = append(a.closers, closer) }
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// logCondition writes a line when a condition comes, changes or goes.
+func (a *Agent) logCondition(before, after health.Condition) {
+	log := a.log.WithFields(logrus.Fields{"condition": after.Name, "was": before.Severity, "is": after.Severity})
+	if after.Severity == health.OK {
+		log.Info("condition is over")
+		return
+	}
+	log.WithField("hint", after.Remedy).Warn(after.Message)
+}

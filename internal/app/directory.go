@@ -1,0 +1,59 @@
+package app
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/password-writeback/writeback/agent"
+	"github.com/password-writeback/writeback/agent/config"
+	"github.com/password-writeback/writeback/internal/secret"
+	"github.com/password-writeback/writeback/internal/writeback"
+	"github.com/password-writeback/writeback/ldapwriter"
+)
+
+// directoryPort lets the pipeline use an ldapwriter.Directory.
+type directoryPort struct{ *ldapwriter.Directory }
+
+// Probe implements agent.Directory.
+func (d directoryPort) Probe(ctx context.Context, account writeback.Account, password secret.Value) (agent.ProbeResult, error) {
+	result, err := d.Directory.Probe(ctx, account, password)
+	switch result {
+	case ldapwriter.ProbeOurs:
+		return agent.ProbeOurs, err
+	case ldapwriter.ProbeNotOurs:
+		return agent.ProbeNotOurs, err
+	}
+	return agent.ProbeInconclusive, err
+}
+
+func newDirectory(cfg *config.Config, log logrus.FieldLogger) (*ldapwriter.Directory, error) {
+	directory := ldapwriter.Config{SearchBudget: cfg.Policy.ControllerSearch, Log: log}
+	for _, domain := range cfg.Domains {
+		roots, err := caRoots(domain)
+		if err != nil {
+			return nil, fmt.Errorf("domain %s: %w", domain.Name, err)
+		}
+		directory.Domains = append(directory.Domains, ldapwriter.DomainConfig{
+			Name: domain.Name, NetBIOSName: domain.NetBIOSName, Controllers: domain.Controllers, RootCAs: roots,
+			BindUser: domain.Bind.User, BindPassword: bindPassword(domain.Bind.PasswordFile), SearchBase: domain.SearchBase,
+			PolicyHints: ldapwriter.HintsMode(cfg.Policy.Hints), Connections: domain.Connections, WriteTimeout: cfg.Policy.WriteTimeout,
+		})
+	}
+	return ldapwriter.New(directory)
+}
+
+// caRoots returns nil, the system's roots, where the domain names no file.
+func caRoots(domain config.Domain) (*x509.CertPool, error) {
+	if domain.CAFile == "" {
+		return nil, nil
+	}
+	return config.ReadCAFile(domain.CAFile)
+}
+
+// bindPassword reads the file anew for each connection, so that a rotated password needs no restart.
+func bindPassword(path string) func(context.Context) (secret.Value, error) {
+	return func(context.Context) (secret.Value, error) { return config.ReadSecret(path) }
+}
