@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,8 @@ type Row struct {
 	Reason  writeback.Reason  `json:"reason,omitempty"`
 	// Replayed: the agent answered from its memory.
 	Replayed bool `json:"replayed,omitempty"`
+	// Possible are the causes that the directory does not tell apart.
+	Possible []string `json:"possible,omitempty"`
 	// Person is the sentence for the person in front of the portal.
 	Person string `json:"person,omitempty"`
 	// Milliseconds from sending the request until the answer was verified, or until the agent had counted it.
@@ -56,18 +59,22 @@ type expectation struct {
 	reason   writeback.Reason
 	replayed bool
 	silent   bool
+	possible string // must be among the possible causes; empty: not judged
 }
 
 // row judges an answer.
 func (e expectation) row(number int, request string, got answer, took time.Duration, err error) Row {
 	row := Row{
 		Number: number, Request: request, Silent: got.silent, Outcome: got.outcome.Verdict, Reason: got.outcome.Reason,
-		Replayed: got.outcome.Replayed, Milliseconds: took.Milliseconds(),
+		Replayed: got.outcome.Replayed, Possible: got.outcome.Detail.Possible, Milliseconds: took.Milliseconds(),
 	}
 	if got.outcome.Reason != "" {
 		row.Person = sentence(got.outcome)
 	}
-	seen := expectation{got.outcome.Verdict, got.outcome.Reason, got.outcome.Replayed, got.silent}
+	seen := expectation{verdict: got.outcome.Verdict, reason: got.outcome.Reason, replayed: got.outcome.Replayed, silent: got.silent}
+	if slices.Contains(row.Possible, e.possible) {
+		seen.possible = e.possible
+	}
 	switch {
 	case err != nil:
 		row.Fault = fmt.Sprintf("expected %s: %v", e, err)
@@ -83,6 +90,8 @@ func (e expectation) String() string {
 		return "no answer"
 	case e.replayed:
 		return fmt.Sprintf("%s %s, from memory", e.verdict, e.reason)
+	case e.possible != "":
+		return fmt.Sprintf("%s %s, possibly %s", e.verdict, e.reason, e.possible)
 	}
 	return fmt.Sprintf("%s %s", e.verdict, e.reason)
 }

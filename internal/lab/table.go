@@ -62,7 +62,7 @@ func (s *screen) title(text string) { s.printf("\n%s\n", s.paint(bold, text)) }
 
 // The widths of the table's columns.
 const (
-	requestWidth = 44
+	requestWidth = 46
 	verdictWidth = 12
 	reasonWidth  = 24
 )
@@ -78,13 +78,21 @@ func (s *screen) row(row Row) {
 	}
 	s.printf("  %s %2d  %s%s%s%7d\n", s.mark(row.Fault), row.Number,
 		pad(row.Request, requestWidth), pad(verdict, verdictWidth), pad(reason, reasonWidth), row.Milliseconds)
-	switch {
-	case row.Replayed:
-		s.note("“" + row.Person + "” — answered from memory")
-	case row.Person != "":
-		s.note("“" + row.Person + "”")
+	if row.Person != "" {
+		s.note("“" + row.Person + "”" + remark(row))
 	}
 	s.fault(row.Fault)
+}
+
+// remark is what the columns do not say.
+func remark(row Row) string {
+	switch {
+	case row.Replayed:
+		return " — answered from memory"
+	case len(row.Possible) > 0:
+		return " — possible: " + strings.Join(row.Possible, ", ")
+	}
+	return ""
 }
 
 func (s *screen) proof(proof Proof) {
