@@ -316,3 +316,26 @@ func TestErrorsNeverShowThePassword(t *testing.T) {
 		}
 	}
 }
+
+func TestPeekReadsWhatTheSenderNeeds(t *testing.T) {
+	w := newWorld(t)
+	sealed, err := w.sealer.Seal(request(writeback.OpUnlock))
+	must(t, err)
+	got, err := envelope.Peek(sealed.Token)
+	must(t, err)
+	want := envelope.Peeked{
+		ID: sealed.Claims.ID, Operation: "unlock", ExpiresAt: sealed.Claims.ExpiresAt, Digest: sealed.Claims.Digest,
+	}
+	if got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	forged, err := envelope.Peek(envelopetest.Forged(sealed.Token))
+	if err != nil || forged != want {
+		t.Errorf("forged: %+v, %v", forged, err)
+	}
+	for _, token := range []string{"", "a.b.c", "e30.e30.AAAA"} {
+		if _, err := envelope.Peek([]byte(token)); writeback.ReasonOf(err) != writeback.EnvelopeMalformed {
+			t.Errorf("%q: %v", token, err)
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package envelope
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"github.com/password-writeback/writeback/internal/writeback"
+)
+
+// Peeked is what a request token says about itself, unverified.
+type Peeked struct {
+	ID        string
+	Operation string
+	ExpiresAt time.Time
+	Digest    writeback.Digest
+}
+
+// Peek reads a request token without any key. It is for the sender, who made the token and needs its id and digest to know the
+// answer; nothing may be decided by it. The error is *[writeback.Error] with the reason envelope.malformed.
+func Peek(token []byte) (Peeked, error) {
+	parts, err := splitJWS(token)
+	if err != nil {
+		return Peeked{}, fault(writeback.EnvelopeMalformed, "token: %w", err)
+	}
+	payload, err := decodeBase64(parts.payload)
+	if err != nil {
+		return Peeked{}, fault(writeback.EnvelopeMalformed, "token: %w", err)
+	}
+	members, err := parseObject(payload)
+	if err != nil {
+		return Peeked{}, fault(writeback.EnvelopeMalformed, "claims: %w", err)
+	}
+	f := &fields{members: members}
+	peeked := Peeked{
+		ID: f.text("jti", idForm()), Operation: f.text("op", nameForm()), ExpiresAt: f.seconds("exp"),
+		Digest: sha256.Sum256(parts.signingInput),
+	}
+	if f.fault != nil {
+		return Peeked{}, fault(writeback.EnvelopeMalformed, "claims: %w", f.fault)
+	}
+	return peeked, nil
+}

@@ -1,0 +1,136 @@
+package requester
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// Bounds of the table of requests.
+const (
+	remembered   = time.Hour // how long a late or revised answer may come: the results queue keeps no message longer
+	maxRequests  = 8192      // requests remembered at a time; the oldest are forgotten first
+	maxPerAnswer = 8         // results kept per request: an answer, its repetitions and one revision
+)
+
+// table knows the requests that answers may still come for.
+type table struct {
+	mu       sync.Mutex
+	requests map[string]*request
+	now      func() time.Time
+}
+
+// request is one sent request and the results that came for it, oldest first.
+type request struct {
+	id      string
+	digest  Digest
+	sent    time.Time
+	results []Result
+	waiting int
+	changed chan struct{} // closed and replaced when a result comes
+}
+
+func newTable(now func() time.Time) *table {
+	return &table{requests: make(map[string]*request), now: now}
+}
+
+// expect notes that an answer is awaited, before the request is sent, and returns how many results have come already: a token that is
+// sent again is answered again.
+func (t *table) expect(id string, digest Digest) (entry *request, seen int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.forgetOld()
+	entry, known := t.requests[id]
+	if !known || entry.digest != digest {
+		entry = &request{id: id, digest: digest, changed: make(chan struct{})}
+		t.requests[id] = entry
+	}
+	entry.sent = t.now()
+	entry.waiting++
+	return entry, len(entry.results)
+}
+
+// find returns a request for which Await may wait.
+func (t *table) find(id string) (*request, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	entry, known := t.requests[id]
+	if known {
+		entry.waiting++
+	}
+	return entry, known
+}
+
+// leave ends a caller's wait. A request whose outcome is known is forgotten with its last caller.
+func (t *table) leave(entry *request) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	entry.waiting--
+	if entry.waiting == 0 && entry.settled() && t.requests[entry.id] == entry {
+		delete(t.requests, entry.id)
+	}
+}
+
+// look returns the results after the first skip, and a channel that is closed when another comes.
+func (t *table) look(entry *request, skip int) ([]Result, <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(entry.results[min(skip, len(entry.results)):]), entry.changed
+}
+
+// digestOf returns the digest of a request that an answer is awaited for.
+func (t *table) digestOf(id string) (Digest, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	entry, known := t.requests[id]
+	if !known {
+		return Digest{}, false
+	}
+	return entry.digest, true
+}
+
+// deliver hands a result to the callers of its request. It reports false for a result that came before: queues deliver at least once.
+func (t *table) deliver(result Result) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	entry, known := t.requests[result.RequestID]
+	if !known || len(entry.results) >= maxPerAnswer {
+		return false
+	}
+	if slices.ContainsFunc(entry.results, func(earlier Result) bool { return earlier.ID == result.ID }) {
+		return false
+	}
+	entry.results = append(entry.results, result)
+	close(entry.changed)
+	entry.changed = make(chan struct{})
+	if entry.waiting == 0 && entry.settled() {
+		delete(t.requests, entry.id)
+	}
+	return true
+}
+
+// settled reports whether nothing more can come that matters.
+func (r *request) settled() bool {
+	return slices.ContainsFunc(r.results, func(result Result) bool { return result.Outcome.Verdict != Unknown })
+}
+
+// forgetOld keeps the table bounded. Requests that somebody waits for are never forgotten.
+func (t *table) forgetOld() {
+	horizon := t.now().Add(-remembered)
+	var oldest *request
+	for id, entry := range t.requests {
+		if entry.waiting > 0 {
+			continue
+		}
+		if entry.sent.Before(horizon) {
+			delete(t.requests, id)
+			continue
+		}
+		if oldest == nil || entry.sent.Before(oldest.sent) {
+			oldest = entry
+		}
+	}
+	if len(t.requests) >= maxRequests && oldest != nil {
+		delete(t.requests, oldest.id)
+	}
+}
