@@ -119,11 +119,11 @@ func (c checker) sids(path string, sids []string) {
 	}
 }
 
+// accounts checks names that an account keeps for as long as it exists: one that can be renamed would lose its protection.
 func (c checker) accounts(path string, accounts []string) {
 	for i, account := range accounts {
-		_, err := writeback.ParseGUID(account)
-		if err != nil && !sidRule().matches(account) && !samRule().matches(account) {
-			c.add(element(path, i), "not an account", samRule().means)
+		if _, err := writeback.ParseGUID(account); err != nil && !sidRule().matches(account) {
+			c.add(element(path, i), "neither a SID nor an objectGUID", "Look it up: Get-ADUser NAME shows both.")
 		}
 	}
 }

@@ -68,7 +68,7 @@ type Domain struct {
 	Scope Scope `yaml:"scope"`
 	// ProtectedGroups are SIDs of groups whose members are never touched, in addition to the built-in list.
 	ProtectedGroups []string `yaml:"protected_groups"`
-	// ProtectedAccounts are SIDs, objectGUIDs or sAMAccountNames of accounts that are never touched.
+	// ProtectedAccounts are SIDs or objectGUIDs of accounts that are never touched.
 	ProtectedAccounts []string `yaml:"protected_accounts"`
 }
 

@@ -231,6 +231,12 @@ func TestAConfigurationThatCannotBeRead(t *testing.T) {
 	}
 }
 
+func TestTheDefaultPathIsAbsolute(t *testing.T) {
+	if path := config.DefaultPath(); !filepath.IsAbs(path) || filepath.Base(path) != "config.yaml" {
+		t.Errorf("DefaultPath() = %s", path)
+	}
+}
+
 func FuzzLoad(f *testing.F) {
 	text, err := os.ReadFile("../../config.example.yaml")
 	if err != nil {

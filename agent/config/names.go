@@ -64,14 +64,6 @@ func sidRule() rule {
 	}
 }
 
-// samRule is what SAM allows in a sAMAccountName (MS-SAMR 3.1.1.6), at most 256 characters.
-func samRule() rule {
-	return rule{
-		regexp.MustCompile(`^[^"/\\\[\]:;|=,+*?<>@\x00-\x1f]{1,256}$`),
-		"Use a SID, an objectGUID or a sAMAccountName.",
-	}
-}
-
 // withPort adds the port to a host that has none. What is neither is returned as it is, and found by controllerProblem.
 func withPort(host string, port int) string {
 	if _, _, err := net.SplitHostPort(host); err == nil || host == "" {

@@ -94,12 +94,12 @@ func decode(body io.Reader) (Report, error) {
 
 func remedy(err error) string {
 	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "The agent hangs: look at its log, then restart it."
 	case errors.Is(err, fs.ErrPermission):
 		return "Run it as root or as a member of the group in status.group."
 	case errors.Is(err, fs.ErrNotExist), isRefused(err):
 		return "Start the agent, or name the configuration it runs with: status.socket says where it listens."
-	case errors.Is(err, context.DeadlineExceeded):
-		return "The agent hangs: look at its log, then restart it."
 	}
 	return "Make sure that the agent and this program have the same version, and that status.socket is the agent's."
 }

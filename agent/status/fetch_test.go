@@ -52,6 +52,21 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
+func TestTheRemedyFitsTheFailure(t *testing.T) {
+	expired, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	path := socketPath(t)
+	answer(t, path, "")
+	_, err := status.Fetch(expired, path)
+	if failed := fetchError(t, err); !strings.HasPrefix(failed.Remedy, "The agent hangs") {
+		t.Errorf("%v: %s", failed, failed.Remedy)
+	}
+	_, err = status.Fetch(t.Context(), path)
+	if failed := fetchError(t, err); !strings.HasPrefix(failed.Remedy, "Make sure") {
+		t.Errorf("%v: %s", failed, failed.Remedy)
+	}
+}
+
 func TestAnswersThatAreNoReports(t *testing.T) {
 	for name, c := range map[string]struct{ raw, want string }{
 		"nothing":          {"", "EOF"},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -50,5 +51,24 @@ func TestAnUnknownGroupLeavesNothingBehind(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(path + "*"); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestASocketOneMayNotUse(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may use every socket")
+	}
+	path := socketPath(t)
+	listener, err := status.Listen(path, 0, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, err = status.Fetch(t.Context(), path)
+	if failed := fetchError(t, err); !strings.HasPrefix(failed.Remedy, "Run it as root") {
+		t.Errorf("%v: %s", failed, failed.Remedy)
+	}
+	if _, err := status.Listen(path, 0o660, ""); remedyOf(err) == "" {
+		t.Errorf("Listen: %v", err)
 	}
 }
