@@ -51,11 +51,14 @@ func byWindowsCode(said diagnostic, code uint16) writeback.Reason {
 
 // byResultCode is for answers without an error code that decides, as some of Samba's are.
 func byResultCode(code uint16, operation writeback.Operation) writeback.Reason {
+	if !operation.SetsPassword() && (code == ldap.LDAPResultConstraintViolation || code == ldap.LDAPResultUnwillingToPerform) {
+		return writeback.AgentInternal // no password was sent that a policy could refuse
+	}
 	switch code {
 	case ldap.LDAPResultUnavailableCriticalExtension:
 		return writeback.DirectoryPolicyHintsMissing
 	case ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultStrongAuthRequired, ldap.LDAPResultConfidentialityRequired,
-		ldap.LDAPResultOperationsError, ldap.LDAPResultInappropriateAuthentication:
+		ldap.LDAPResultInappropriateAuthentication:
 		return writeback.DirectoryAccessDenied
 	case ldap.LDAPResultNoSuchObject:
 		return writeback.UserNotFound
@@ -78,7 +81,7 @@ func readEvidence(typed *writeback.Error, text string) {
 	switch {
 	case strings.Contains(text, "the password is too short"):
 		typed.Reason = writeback.PasswordTooShort
-		typed.Detail.MinLength = numberAfter(text, "equal or longer than ")
+		typed.Detail.MinLength = numberAfter(text, "longer than ") // 4.17: "equal or longer than 8", 4.24: "equal to or ..."
 	case strings.Contains(text, "does not meet the complexity criteria"):
 		typed.Reason = writeback.PasswordTooSimple
 	case strings.Contains(text, "the password was already used"):

@@ -209,7 +209,8 @@ func TestContractResetInOneModify(t *testing.T) {
 
 func TestContractMustChange(t *testing.T) {
 	onEveryController(t, func(t *testing.T, c *controller) {
-		d := c.directory(t)
+		// Samba 4.24 cannot enforce the history and set must-change in one Modify; TestMustChangeWhereHintsAreConfused has the details.
+		d := c.directory(t, func(config *ldapwriter.DomainConfig) { config.PolicyHints = ldapwriter.HintsWarn })
 		account := person(t, d, "carol")
 		change := reset(newPassword)
 		change.MustChange = true

@@ -90,18 +90,18 @@ func (d *Directory) Close() error {
 }
 
 // pinned returns the controller an account was read from: nothing about the account is ever asked of, or written on, another.
-func (d *Directory) pinned(account writeback.Account) (*domain, *controller, error) {
+func (d *Directory) pinned(account writeback.Account) (*controller, error) {
 	for _, domain := range d.domains {
 		if !strings.EqualFold(domain.config.Name, account.Domain) {
 			continue
 		}
 		for _, c := range domain.controllers {
 			if c.address == account.Controller {
-				return domain, c, nil
+				return c, nil
 			}
 		}
 	}
-	return nil, nil, &writeback.Error{
+	return nil, &writeback.Error{
 		Reason: writeback.DirectoryUnavailable,
 		Hint:   "The configuration no longer lists the controller that the account was read from: list it until its requests are finished.",
 		Cause:  fmt.Errorf("controller %s of domain %s is not configured", account.Controller, account.Domain),

@@ -31,7 +31,6 @@ func (c *controller) explain(ctx context.Context, refusal *writeback.Error, acco
 		return refusal // a fine-grained policy that may not be readable is never replaced by the domain's
 	}
 	units, classes := measure(change)
-	names := numbers{entry: seen.entry}
 	switch {
 	case seen.policy.minLengthKnown && units < seen.policy.minLength:
 		refusal.Reason, refusal.Detail = writeback.PasswordTooShort, writeback.Detail{MinLength: seen.policy.minLength}
@@ -40,14 +39,23 @@ func (c *controller) explain(ctx context.Context, refusal *writeback.Error, acco
 	case seen.policy.complexity && containsName(change, seen.entry):
 		refusal.Reason, refusal.Detail = writeback.PasswordContainsName, writeback.Detail{}
 	default:
-		lastSet := fileTime(names.value("pwdLastSet"))
-		if seen.policy.minAge > 0 && !lastSet.IsZero() && seen.clock.theirs.Sub(lastSet) < seen.policy.minAge {
-			possibleAt := lastSet.Add(seen.policy.minAge).UTC().Truncate(time.Second)
+		if until := seen.youngUntil(); !until.IsZero() {
 			refusal.Detail.Possible = append(refusal.Detail.Possible, possibleRecent)
-			refusal.Detail.RetryAfter = &possibleAt
+			refusal.Detail.RetryAfter = &until
 		}
 	}
 	return refusal
+}
+
+// youngUntil returns when the current password reaches the domain's minimum age, on the controller's clock, in whole seconds; zero when it has.
+func (s sighting) youngUntil() time.Time {
+	n := numbers{entry: s.entry}
+	lastSet := fileTime(n.value("pwdLastSet"))
+	until := lastSet.Add(s.policy.minAge).Truncate(time.Second).Add(time.Second)
+	if lastSet.IsZero() || s.policy.minAge <= 0 || !s.clock.theirs.Before(until) {
+		return time.Time{}
+	}
+	return until
 }
 
 // requiredClasses of character classes a complex password has (Microsoft: "Password must meet complexity requirements").

@@ -23,7 +23,7 @@ const (
 // password counts against the account's lockout threshold and a right one may be an old one within its hour of grace, so it is for the
 // caller to decide whether a probe is due and what it proves. The error says why a result is inconclusive; it is nil otherwise.
 func (d *Directory) Probe(ctx context.Context, account writeback.Account, password secret.Value) (ProbeResult, error) {
-	_, c, err := d.pinned(account)
+	c, err := d.pinned(account)
 	if err != nil {
 		return ProbeInconclusive, err
 	}

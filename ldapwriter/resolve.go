@@ -236,7 +236,7 @@ func (c *controller) knownPolicy() domainPolicy {
 // PasswordState reads the evidence about the account's password afresh, on the controller the account was read from and on no
 // other. directory.unavailable when it does not answer; user.not_found when the account is gone.
 func (d *Directory) PasswordState(ctx context.Context, account writeback.Account) (writeback.PasswordState, error) {
-	_, c, err := d.pinned(account)
+	c, err := d.pinned(account)
 	if err != nil {
 		return writeback.PasswordState{}, err
 	}

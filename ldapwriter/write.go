@@ -17,24 +17,39 @@ import (
 // (password.*, user.not_found, directory.access_denied, directory.policy_hints_missing, ...) or that nothing was sent
 // (directory.unavailable, directory.access_denied, agent.misconfigured, ...).
 func (d *Directory) Write(ctx context.Context, account writeback.Account, change writeback.Change) error {
-	_, c, err := d.pinned(account)
+	c, err := d.pinned(account)
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.domain.WriteTimeout, errTimeout("writing", c.domain.WriteTimeout))
+	defer cancel()
+	err = d.write(ctx, c, account, change, change.Operation == writeback.OpReset)
+	if !c.confusesHints(ctx, err, account, change) {
+		return err
+	}
+	// The first Modify was refused, so another one, without the control, repeats nothing.
+	if err := d.permitWithoutHints(c, err); err != nil {
+		return err
+	}
+	return d.write(ctx, c, account, change, false)
+}
+
+// write makes and sends the one Modify.
+func (d *Directory) write(ctx context.Context, c *controller, account writeback.Account, change writeback.Change, withHints bool) error {
 	m, err := newModification(account, change)
 	if err != nil {
 		return err
 	}
 	defer m.clear()
-	ctx, cancel := context.WithTimeoutCause(ctx, c.domain.WriteTimeout, errTimeout("writing", c.domain.WriteTimeout))
-	defer cancel()
 	s, err := c.forWriting(ctx)
 	if err != nil {
 		return notSent(err)
 	}
-	if err := d.addHints(c, s, m, change); err != nil {
-		c.pool.put(s)
-		return err
+	if withHints {
+		if err := d.addHints(c, s, m); err != nil {
+			c.pool.put(s)
+			return err
+		}
 	}
 	sent, err := s.modify(ctx, m.request)
 	c.pool.put(s)
@@ -68,22 +83,45 @@ func notSent(err error) error {
 
 // addHints asks for the password history to be enforced on a reset, in which AD otherwise does not look at it. A change
 // always obeys it, and an unlock has no password.
-func (d *Directory) addHints(c *controller, s *session, m *modification, change writeback.Change) error {
-	if change.Operation != writeback.OpReset {
-		return nil
+func (d *Directory) addHints(c *controller, s *session, m *modification) error {
+	if s.root.hints == "" {
+		return d.permitWithoutHints(c, errors.New("supportedControl of "+c.address+" names neither "+
+			policyHintsOID+" nor "+policyHintsDeprecatedOID))
 	}
-	if s.root.hints != "" {
-		m.request.Controls = []ldap.Control{criticalControl{oid: s.root.hints, value: policyHintsOn}}
-		return nil
-	}
+	m.request.Controls = []ldap.Control{criticalControl{oid: s.root.hints, value: policyHintsOn}}
+	return nil
+}
+
+// permitWithoutHints decides by the configuration whether a reset may go past the history.
+func (d *Directory) permitWithoutHints(c *controller, cause error) error {
 	switch c.domain.PolicyHints {
 	case HintsAllow:
 		return nil
 	case HintsWarn:
-		d.log.WithField("controller", c.address).
-			Warn("the controller has no policy-hints control: this password is not checked against the history")
+		d.log.WithError(cause).WithField("controller", c.address).
+			Warn("policy hints cannot be used: this password is not checked against the history")
 		return nil
 	}
-	return writeback.NewError(writeback.DirectoryPolicyHintsMissing, errors.New("supportedControl of "+c.address+" names neither "+
-		policyHintsOID+" nor "+policyHintsDeprecatedOID))
+	return &writeback.Error{Reason: writeback.DirectoryPolicyHintsMissing, Hint: hintsHint(cause), Cause: cause}
+}
+
+func hintsHint(cause error) string {
+	if writeback.ReasonOf(cause) != writeback.PasswordTooRecent {
+		return ""
+	}
+	return "This controller (Samba) cannot enforce the history and set must-change in one Modify: set policy.hints to warn or allow, or ask without must_change."
+}
+
+// confusesHints recognises a fault of Samba (seen with 4.24): under policy hints it takes pwdLastSet=0 for the time the new password is
+// set, finds it before the current one, and refuses every must-change reset as "too young", whatever the minimum age. It is that fault,
+// and not the age, where the policy that applies is known and the age has been reached.
+func (c *controller) confusesHints(ctx context.Context, refusal error, account writeback.Account, change writeback.Change) bool {
+	if change.Operation != writeback.OpReset || !change.MustChange || writeback.ReasonOf(refusal) != writeback.PasswordTooRecent {
+		return false
+	}
+	seen, err := c.look(ctx, query{base: guidDN(account.GUID)}, []string{"msDS-ResultantPSO", "pwdLastSet"})
+	if err != nil || !seen.policy.known || seen.entry.GetEqualFoldAttributeValue("msDS-ResultantPSO") != "" {
+		return false
+	}
+	return seen.youngUntil().IsZero()
 }
