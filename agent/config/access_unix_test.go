@@ -49,7 +49,13 @@ func TestWhatIsTrustedMustNotBeWritableByEverybody(t *testing.T) {
 	for file, path := range map[string]string{"config.yaml": "", "portal.jwk": "issuers[0].keys[0]", "root.pem": "domains[0].ca_file"} {
 		dir := installation(t)
 		put(t, dir, "config.yaml", with(t, "    bind:\n", "    ca_file: root.pem\n    bind:\n"), 0o644)
-		if err := os.Chmod(filepath.Join(dir, file), 0o666); err != nil {
+		if err := os.Chmod(filepath.Join(dir, file), 0o664); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := config.Load(filepath.Join(dir, "config.yaml")); err != nil {
+			t.Errorf("%s, writable by its group: %v", file, err)
+		}
+		if err := os.Chmod(filepath.Join(dir, file), 0o646); err != nil {
 			t.Fatal(err)
 		}
 		_, err := config.Load(filepath.Join(dir, "config.yaml"))
