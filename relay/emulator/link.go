@@ -108,6 +108,10 @@ func (s *session) detachWith(l link, err *amqp.Error) {
 		return
 	}
 	l.close()
+	if out, ok := l.(*outLink); ok && out.pending != nil {
+		s.refuse(out.pending, out.linkBase, err) // it has not been answered yet
+		return
+	}
 	l.base().detached = true
 	s.send(&amqp.Detach{Handle: l.base().handle, Closed: true, Error: err}, nil)
 }

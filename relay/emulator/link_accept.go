@@ -52,7 +52,7 @@ func (s *session) acceptNext(p *amqp.Attach, l *outLink) {
 	if ms, ok := amqp.Lookup[uint32](p.Properties, propTimeout); ok {
 		wait = time.Duration(ms) * time.Millisecond
 	}
-	s.links[p.Handle] = l
+	s.links[p.Handle], l.pending = l, p
 	giveUp, err := l.node.broker.AcceptNext(wait, l, func(c *broker.Consumer, err error) {
 		s.conn.inbox.post(func() { s.accepted(p, l, c, err) })
 	})
@@ -77,6 +77,7 @@ func (s *session) accepted(p *amqp.Attach, l *outLink, c *broker.Consumer, err e
 
 // consume joins the link and its consumer, or refuses the link when there is none.
 func (s *session) consume(p *amqp.Attach, l *outLink, c *broker.Consumer, err error) {
+	l.pending = nil
 	if err != nil {
 		s.refuse(p, l.linkBase, brokerError(err))
 		return

@@ -26,6 +26,7 @@ type outLink struct {
 
 	consumer *broker.Consumer // nil for replies
 	giveUp   func()           // while waiting for a session
+	pending  *amqp.Attach     // the attach to answer then
 	sent     uint64           // messages of the consumer that have left
 	allowed  uint64           // what the consumer was last allowed
 	waiting  []outgoing

@@ -350,3 +350,16 @@ func TestCloseEndsEverything(t *testing.T) {
 		}
 	}) // and the bubble fails if a goroutine is left
 }
+
+func TestTokenExpiresWhileWaitingForASession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := opened(t, newServer(t, standard()))
+		p.putToken(sign("sb://emulator.test/", "root", "namespace-key", time.Now().Add(10*time.Second)))
+		filter := amqp.Described{Descriptor: uint64(0x137000000C)}
+		p.say(&amqp.Attach{
+			Name: "any", Handle: 0, Role: amqp.RoleReceiver, Target: amqp.NewTarget("here"),
+			Source: amqp.NewSource(sessionQueue).WithFilter(amqp.Map{{Key: amqp.Symbol("com.microsoft:session-filter"), Value: filter}}),
+		})
+		p.wantRefusal(expect[*amqp.Attach](p), "amqp:unauthorized-access")
+	})
+}

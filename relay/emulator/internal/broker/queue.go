@@ -132,8 +132,8 @@ func (q *Queue) accept(m *amqp.Message) int64 {
 	}
 	e := q.store(m)
 	if at, ok := amqp.Lookup[amqp.Timestamp](m.Annotations, annScheduled); ok && at.Time().After(now) {
-		e.state = Scheduled
-		q.wake(e, at.Time())
+		e.state, e.enqueued = Scheduled, at.Time()
+		q.wake(e, e.enqueued)
 	} else {
 		q.enqueue(e, now)
 	}
