@@ -106,7 +106,7 @@ func (l *Ledger) MarkAudited(ctx context.Context, keys ...writeback.RequestKey) 
 func (c *change) audited(keys [][]byte) ([]*Record, error) {
 	records := make([]*Record, len(keys))
 	for i, key := range keys {
-		r, ok, err := load(c.tx, key)
+		r, ok, err := loadRecord(c.tx, key)
 		switch {
 		case err != nil:
 			return nil, err

@@ -91,7 +91,7 @@ func Open(ctx context.Context, options Options) (*Ledger, error) {
 		steps: make(chan *step), closing: make(chan struct{}), stopped: make(chan struct{}),
 		changed: make(chan struct{}, 1),
 	}
-	if err := l.inspect(); err != nil {
+	if err := l.load(); err != nil {
 		_ = db.Close()
 		return nil, err
 	}

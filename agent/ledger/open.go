@@ -65,7 +65,12 @@ func openFile(ctx context.Context, options Options) (*bbolt.DB, bool, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, false, openError(err, path, "", nil)
 	}
-	db, err := openBolt(path, wait)
+	if !created {
+		if err := examine(path, wait); err != nil {
+			return nil, false, classifyOpen(path, err)
+		}
+	}
+	db, err := openBolt(path, &bbolt.Options{Timeout: wait})
 	if err != nil {
 		return nil, false, classifyOpen(path, err)
 	}
@@ -117,50 +122,33 @@ func checkDirectory(dir string) error {
 	return nil
 }
 
-// openBolt opens the file. When bbolt panics about damage it leaves the file open and locked; it is closed here, so that a
-// later try in the same process does not wait for itself.
-func openBolt(path string, wait time.Duration) (*bbolt.DB, error) {
-	var file *os.File
-	var db *bbolt.DB
-	err := contained(func() (err error) {
-		db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-			Timeout:      wait,
-			FreelistType: bbolt.FreelistMapType,
-			NoStatistics: true,
-			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-				opened, err := os.OpenFile(name, flag, mode)
-				file = opened
-				return opened, err
-			},
-		})
-		return err
-	})
+// examine looks through a file that exists, opened for reading: opened for writing, bbolt panics about damage while it
+// holds the lock, and cannot be made to let go of it.
+func examine(path string, wait time.Duration) error {
+	db, err := openBolt(path, &bbolt.Options{Timeout: wait, ReadOnly: true})
 	if err != nil {
-		if file != nil {
-			_ = file.Close()
-		}
-		return nil, err
+		return err
 	}
-	return db, nil
+	err = contained(func() error { return db.View(func(tx *bbolt.Tx) error { return verify(path, tx) }) })
+	return errors.Join(err, db.Close())
 }
 
-// initialise creates the buckets in a file that has none, and checks the format of one that has.
-func initialise(db *bbolt.DB) error {
-	fresh := false
-	err := db.View(func(tx *bbolt.Tx) error {
-		if err := checkSize(db.Path(), tx); err != nil {
-			return err
-		}
-		if name, _ := tx.Cursor().First(); name == nil {
-			fresh = true
-			return nil
-		}
-		return checkFormat(tx)
-	})
-	if err != nil || !fresh {
+func openBolt(path string, options *bbolt.Options) (db *bbolt.DB, err error) {
+	options.FreelistType = bbolt.FreelistMapType
+	options.NoStatistics = true
+	err = contained(func() (err error) {
+		db, err = bbolt.Open(path, 0o600, options)
 		return err
-	}
+	})
+	return db, err
+}
+
+// initialise creates the buckets in a file that has none: a new one, or one whose creation a crash cut off.
+func initialise(db *bbolt.DB) error {
 	return db.Update(func(tx *bbolt.Tx) error {
+		if !fresh(tx) {
+			return checkFormat(tx)
+		}
 		for _, name := range buckets() {
 			if _, err := tx.CreateBucket([]byte(name)); err != nil {
 				return err
@@ -168,6 +156,12 @@ func initialise(db *bbolt.DB) error {
 		}
 		return tx.Bucket([]byte(bucketMeta)).Put([]byte(metaFormat), []byte(strconv.Itoa(formatVersion)))
 	})
+}
+
+// fresh reports whether there is not a single bucket.
+func fresh(tx *bbolt.Tx) bool {
+	name, _ := tx.Cursor().First()
+	return name == nil
 }
 
 // checkSize notices a file that was cut off, before a page behind its end is touched.

@@ -19,7 +19,7 @@ func (l *Ledger) Get(ctx context.Context, key writeback.RequestKey) (Record, boo
 	var r Record
 	var ok bool
 	err = l.view(ctx, func(tx *bbolt.Tx) (err error) {
-		r, ok, err = load(tx, stored)
+		r, ok, err = loadRecord(tx, stored)
 		return err
 	})
 	return r, ok, err
@@ -39,7 +39,7 @@ func (l *Ledger) indexed(ctx context.Context, bucket string) ([]Record, error) {
 	var records []Record
 	err := l.view(ctx, func(tx *bbolt.Tx) error {
 		return tx.Bucket([]byte(bucket)).ForEach(func(key, _ []byte) error {
-			r, ok, err := load(tx, key)
+			r, ok, err := loadRecord(tx, key)
 			if err == nil && !ok {
 				err = fmt.Errorf("%w: %s names a record that does not exist", ErrCorrupt, bucket)
 			}

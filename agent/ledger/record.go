@@ -74,8 +74,8 @@ func (r Record) checkOutcome() error {
 	return nil
 }
 
-// load reads the record under a stored key; ok is false when there is none.
-func load(tx *bbolt.Tx, key []byte) (r Record, ok bool, err error) {
+// loadRecord reads the record under a stored key; ok is false when there is none.
+func loadRecord(tx *bbolt.Tx, key []byte) (r Record, ok bool, err error) {
 	framed := tx.Bucket([]byte(bucketRecords)).Get(key)
 	if framed == nil {
 		return Record{}, false, nil

@@ -25,7 +25,7 @@ func (l *Ledger) Claim(ctx context.Context, claims writeback.Claims) (rec Record
 		return Record{}, false, fmt.Errorf("%w: reply session of %d bytes", ErrInvalid, len(claims.ReplySession))
 	}
 	err = l.change(ctx, func(c *change) error {
-		rec, existed, err = load(c.tx, key)
+		rec, existed, err = loadRecord(c.tx, key)
 		if err != nil || existed {
 			return err
 		}
@@ -69,7 +69,7 @@ func (l *Ledger) alter(ctx context.Context, key writeback.RequestKey, edit func(
 		return err
 	}
 	return l.change(ctx, func(c *change) error {
-		r, ok, err := load(c.tx, stored)
+		r, ok, err := loadRecord(c.tx, stored)
 		if err != nil {
 			return err
 		}

@@ -163,6 +163,9 @@ func TestEveryStepInEveryState(t *testing.T) {
 				err := step.run(b, key)
 				if strings.Contains(" "+state.allowed+" ", " "+step.name+" ") {
 					b.must(err)
+					copied, _, err := b.crashed().Get(t.Context(), key) // on the disk when the step returned
+					b.must(err)
+					same(t, copied, b.get(key))
 					return
 				}
 				if !errors.Is(err, ledger.ErrState) && !errors.Is(err, ledger.ErrProbed) {

@@ -8,9 +8,40 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// inspect looks through the whole file before anything relies on it, and takes from it what is kept in memory.
-func (l *Ledger) inspect() error {
-	err := contained(func() error { return l.db.View(l.verify) })
+// verify looks through the whole file before anything relies on it: every value, then that the indexes say what the
+// records say, then bbolt's own account of its pages. The order matters: a page outside the file is a fault, which only
+// this goroutine survives, and bbolt's check runs on another.
+func verify(path string, tx *bbolt.Tx) error {
+	if err := checkSize(path, tx); err != nil {
+		return err
+	}
+	if !fresh(tx) {
+		for _, check := range []func(*bbolt.Tx) error{checkFormat, verifyTime, verifyRecords, verifyOutbox, verifyWrites} {
+			if err := check(tx); err != nil {
+				return err
+			}
+		}
+	}
+	var damage error
+	for err := range tx.Check() { // drained, because the checker waits for its reader
+		if damage == nil {
+			damage = fmt.Errorf("%w: %w", ErrCorrupt, err)
+		}
+	}
+	return damage
+}
+
+// load takes from the file what is kept in memory.
+func (l *Ledger) load() error {
+	err := contained(func() error {
+		return l.db.View(func(tx *bbolt.Tx) (err error) {
+			l.records = tx.Bucket([]byte(bucketRecords)).Stats().KeyN
+			l.pending = tx.Bucket([]byte(bucketOutbox)).Stats().KeyN
+			l.clock.highest, err = loadTime(tx)
+			l.clock.stored = l.clock.highest
+			return err
+		})
+	})
 	if err != nil {
 		return classifyOpen(l.options.Path, err)
 	}
@@ -20,49 +51,28 @@ func (l *Ledger) inspect() error {
 	return nil
 }
 
-// verify checks the pages, then every value, then that the indexes say what the records say.
-func (l *Ledger) verify(tx *bbolt.Tx) error {
-	var damage error
-	for err := range tx.Check() { // drained, because the checker waits for its reader
-		if damage == nil {
-			damage = fmt.Errorf("%w: %w", ErrCorrupt, err)
-		}
+func loadTime(tx *bbolt.Tx) (highest time.Time, err error) {
+	key := []byte(metaHighestTime)
+	if framed := tx.Bucket([]byte(bucketMeta)).Get(key); framed != nil {
+		err = decode(bucketMeta, key, framed, &highest)
 	}
-	if damage != nil {
-		return damage
-	}
-	for _, check := range []func(*bbolt.Tx) error{l.verifyMeta, l.verifyRecords, l.verifyOutbox, verifyWrites} {
-		if err := check(tx); err != nil {
-			return err
-		}
-	}
-	return nil
+	return highest, err
 }
 
-func (l *Ledger) verifyMeta(tx *bbolt.Tx) error {
-	key := []byte(metaHighestTime)
-	framed := tx.Bucket([]byte(bucketMeta)).Get(key)
-	if framed == nil {
-		return nil
-	}
-	var highest time.Time
-	if err := decode(bucketMeta, key, framed, &highest); err != nil {
-		return err
-	}
-	l.clock.highest, l.clock.stored = highest, highest
-	return nil
+func verifyTime(tx *bbolt.Tx) error {
+	_, err := loadTime(tx)
+	return err
 }
 
 // verifyRecords decodes each record and finds it in the indexes it belongs to. Equal numbers then show that the indexes
 // hold nothing else.
-func (l *Ledger) verifyRecords(tx *bbolt.Tx) error {
+func verifyRecords(tx *bbolt.Tx) error {
 	want := map[string]int{}
 	err := tx.Bucket([]byte(bucketRecords)).ForEach(func(key, framed []byte) error {
 		r, err := decodeRecord(key, framed)
 		if err != nil {
 			return err
 		}
-		l.records++
 		var account []byte
 		if r.Intent != nil {
 			account = r.Intent.Account[:]
@@ -93,7 +103,8 @@ func (l *Ledger) verifyRecords(tx *bbolt.Tx) error {
 	return countAgree(tx, want, bucketExpiry, bucketOpen, bucketUnaudited)
 }
 
-func (l *Ledger) verifyOutbox(tx *bbolt.Tx) error {
+func verifyOutbox(tx *bbolt.Tx) error {
+	waiting := 0
 	err := tx.Bucket([]byte(bucketOutbox)).ForEach(func(sequence, framed []byte) error {
 		result, err := decodeResult(sequence, framed)
 		if err != nil {
@@ -103,7 +114,7 @@ func (l *Ledger) verifyOutbox(tx *bbolt.Tx) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrCorrupt, err)
 		}
-		l.pending++
+		waiting++
 		if tx.Bucket([]byte(bucketWaiting)).Get(append(key, sequence...)) == nil {
 			return fmt.Errorf("%w: %s lacks result %d", ErrCorrupt, bucketWaiting, result.Sequence)
 		}
@@ -112,7 +123,7 @@ func (l *Ledger) verifyOutbox(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	return countAgree(tx, map[string]int{bucketWaiting: l.pending}, bucketWaiting)
+	return countAgree(tx, map[string]int{bucketWaiting: waiting}, bucketWaiting)
 }
 
 func verifyWrites(tx *bbolt.Tx) error {
