@@ -54,9 +54,11 @@ func TestStoppingFinishesWhatIsInHand(t *testing.T) {
 func TestCancelledAfterTheDrainTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var cancelled time.Time
+		var b *bench
 		b, c := config(t, func(ctx context.Context, _ *writeback.Delivery) writeback.Disposition {
 			<-ctx.Done()
 			cancelled = time.Now()
+			b.outbox.put("results", "answer", time.Hour)
 			return writeback.Disposition{Reason: writeback.AgentStopping, Settlement: writeback.Abandon}
 		})
 		b.source.put("a", time.Hour)
@@ -68,6 +70,9 @@ func TestCancelledAfterTheDrainTime(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"abandon a"}, b.source.done()); diff != "" {
 			t.Errorf("a cancelled message is still given back: %s", diff)
+		}
+		if diff := cmp.Diff([]string{"answer"}, b.sender.accepted()); diff != "" {
+			t.Errorf("a cancelled request is still answered: %s", diff)
 		}
 	})
 }
@@ -107,6 +112,18 @@ func TestStoppingLetsGoOfHeldMessages(t *testing.T) {
 			t.Errorf("the stop took %v, want it to cut the delay short", got)
 		}
 		if diff := cmp.Diff([]string{"abandon a"}, b.source.done()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestTheOutboxIsReadOnceMoreAtTheEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b, c := config(t, working(0))
+		b.start(c)
+		b.outbox.putSilently("results", "a", time.Hour)
+		b.end()
+		if diff := cmp.Diff([]string{"a"}, b.sender.accepted()); diff != "" {
 			t.Error(diff)
 		}
 	})

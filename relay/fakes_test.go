@@ -86,6 +86,9 @@ func (s *source) settle(ctx context.Context, action string, d *writeback.Deliver
 			return ctx.Err()
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.actions = append(s.actions, action+" "+d.MessageID)
@@ -196,15 +199,20 @@ func newOutbox() *outbox {
 }
 
 func (o *outbox) put(queue, id string, life time.Duration) {
-	o.mu.Lock()
-	o.next++
-	o.waiting[o.next] = writeback.PendingResult{
-		Sequence: o.next, Queue: queue, MessageID: id, Expires: time.Now().Add(life), Request: writeback.RequestKey{Issuer: "portal", ID: id},
-	}
-	o.mu.Unlock()
+	o.putSilently(queue, id, life)
 	select {
 	case o.changed <- struct{}{}:
 	default:
+	}
+}
+
+// putSilently adds a result and gives no sign of it.
+func (o *outbox) putSilently(queue, id string, life time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.next++
+	o.waiting[o.next] = writeback.PendingResult{
+		Sequence: o.next, Queue: queue, MessageID: id, Expires: time.Now().Add(life), Request: writeback.RequestKey{Issuer: "portal", ID: id},
 	}
 }
 

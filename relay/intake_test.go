@@ -36,6 +36,17 @@ func TestRunOnlyOnce(t *testing.T) {
 	})
 }
 
+func TestStatsTellTheConnection(t *testing.T) {
+	_, c := config(t, working(0))
+	loop, err := relay.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := loop.Stats(); !got.Connected || !got.ConnectedSince.Equal(time.Unix(1, 0)) || got.Intake != relay.IntakeStopped {
+		t.Errorf("connected %v since %v, intake %q before the run", got.Connected, got.ConnectedSince, got.Intake)
+	}
+}
+
 func TestConcurrencyIsBoundedAndNothingIsReceivedWithoutASlot(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		release := make(chan struct{})

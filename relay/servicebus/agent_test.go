@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,6 +69,24 @@ func TestRenewMovesTheLock(t *testing.T) {
 	})
 }
 
+func TestNoLockLooksLongerThanItCanBe(t *testing.T) {
+	bubble(t, func(t *testing.T, b *broker) {
+		b.setAhead(30 * time.Minute)
+		b.request("one")
+		b.agent(func(a *servicebus.Agent) {
+			got := b.receive(a)
+			if until := time.Until(got.LockedUntil()); until != 5*time.Minute {
+				t.Errorf("locked for %v by a broker with a fast clock, want 5m", until)
+			}
+			time.Sleep(time.Minute)
+			b.check("Renew", a.Renew(b.ctx, got))
+			if until := time.Until(got.LockedUntil()); until != 5*time.Minute {
+				t.Errorf("locked for %v after Renew, want 5m", until)
+			}
+		})
+	})
+}
+
 func TestLostLockIsAnErrorAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, b *broker) {
 		b.request("one")
@@ -75,8 +94,18 @@ func TestLostLockIsAnErrorAtOnce(t *testing.T) {
 			got := b.receive(a)
 			time.Sleep(6 * time.Minute)
 			started := time.Now()
+			var asked atomic.Int32
+			b.inject(func(_ context.Context, e emulator.Event) emulator.Fault {
+				if e.Op == emulator.OpRequest {
+					asked.Add(1)
+				}
+				return emulator.Fault{}
+			})
 			if err := a.Complete(b.ctx, got); err == nil {
 				t.Error("a message whose lock was lost could be completed")
+			}
+			if asked.Load() != 0 {
+				t.Error("the broker was asked a second time although its answer was final")
 			}
 			if err := a.Renew(b.ctx, got); err == nil {
 				t.Error("a lock that was lost could be renewed")

@@ -47,6 +47,7 @@ type broker struct {
 	fault emulator.FaultFunc
 	dials int
 	down  bool
+	ahead time.Duration // of the broker's clock, before ours
 }
 
 // bubble runs a test against a fresh broker, on a fake clock.
@@ -65,6 +66,7 @@ func bubble(t *testing.T, f func(t *testing.T, b *broker)) {
 			},
 			Keys:  []emulator.AccessKey{{Name: keyName, Key: secret.NewString(keyText), Rights: emulator.Manage}},
 			Fault: b.ask,
+			Now:   b.now,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -87,6 +89,19 @@ func (b *broker) ask(ctx context.Context, e emulator.Event) emulator.Fault {
 		return emulator.Fault{}
 	}
 	return fault(ctx, e)
+}
+
+func (b *broker) now() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return time.Now().Add(b.ahead)
+}
+
+// setAhead makes the broker's clock be ahead of ours.
+func (b *broker) setAhead(ahead time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ahead = ahead
 }
 
 // inject makes f decide about every operation from now on; nil ends that.

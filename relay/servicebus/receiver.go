@@ -107,7 +107,7 @@ func (a *Agent) open(ctx context.Context) (*inlet, error) {
 	return fresh, nil
 }
 
-// connect makes a receiver and has the queue answer a question, since attaching alone cannot be observed.
+// connect makes a receiver that works.
 func (a *Agent) connect(ctx context.Context) (*inlet, error) {
 	client, err := a.requests.client()
 	if err != nil {
@@ -117,12 +117,21 @@ func (a *Agent) connect(ctx context.Context) (*inlet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("servicebus: %w", err)
 	}
+	if err := attach(ctx, receiver); err != nil {
+		a.requests.drop(client)
+		return nil, fmt.Errorf("servicebus: queue %q at %s: %w", a.queue, a.requests.endpoint.address(), err)
+	}
+	return &inlet{receiver: receiver, client: client}, nil
+}
+
+// attach connects a receiver and has its queue answer a question, since attaching alone cannot be observed: afterwards a wait that
+// brings nothing means that there is nothing.
+func attach(ctx context.Context, receiver *azservicebus.Receiver) error {
 	limited, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	_, err = guarded(func() ([]*azservicebus.ReceivedMessage, error) { return receiver.PeekMessages(limited, 1, nil) })
-	if err == nil || errors.Is(err, errPoison) { // an unreadable answer is an answer
-		return &inlet{receiver: receiver, client: client}, nil
+	_, err := guarded(func() ([]*azservicebus.ReceivedMessage, error) { return receiver.PeekMessages(limited, 1, nil) })
+	if errors.Is(err, errPoison) {
+		return nil // an unreadable answer is an answer
 	}
-	a.requests.drop(client)
-	return nil, fmt.Errorf("servicebus: queue %q at %s: %w", a.queue, a.requests.endpoint.address(), err)
+	return err
 }

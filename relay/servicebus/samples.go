@@ -36,17 +36,6 @@ func (a *Agent) PurgeSamples(ctx context.Context, olderThan time.Time) (int, err
 	return a.purge(ctx, receiver, olderThan)
 }
 
-// attach has the queue answer once, so that a wait for messages that ends without any means that there are none.
-func attach(ctx context.Context, receiver *azservicebus.Receiver) error {
-	limited, cancel := context.WithTimeout(ctx, openTimeout)
-	defer cancel()
-	_, err := guarded(func() ([]*azservicebus.ReceivedMessage, error) { return receiver.PeekMessages(limited, 1, nil) })
-	if errors.Is(err, errPoison) {
-		return nil
-	}
-	return err
-}
-
 // purge goes through the dead-letter queue once. What stays is kept locked until the end, or it would come again at once.
 func (a *Agent) purge(ctx context.Context, receiver *azservicebus.Receiver, olderThan time.Time) (removed int, err error) {
 	var staying []*azservicebus.ReceivedMessage
