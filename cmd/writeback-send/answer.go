@@ -1,0 +1,137 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/password-writeback/writeback/relay/requester"
+)
+
+// answer is what came of a request, for people and as JSON.
+type answer struct {
+	Verdict      requester.Verdict `json:"verdict"`
+	Reason       requester.Reason  `json:"reason,omitempty"` // absent: no agent answered
+	Detail       requester.Detail  `json:"detail,omitzero"`
+	Person       string            `json:"person"`           // for the person concerned
+	Remedy       string            `json:"remedy,omitempty"` // for the administrator
+	Retry        bool              `json:"retry"`            // whether trying again, unchanged, may succeed
+	Replayed     bool              `json:"replayed,omitempty"`
+	Agent        string            `json:"agent,omitempty"`
+	Request      string            `json:"request"`
+	Milliseconds int64             `json:"milliseconds"`
+	Error        string            `json:"error,omitempty"` // no_answer or not_confirmed
+	Cause        string            `json:"cause,omitempty"`
+
+	exit int
+}
+
+// newAnswer turns a result, or the lack of one, into an answer. It reports false for errors that came before anything was sent.
+func newAnswer(result requester.Result, err error, took time.Duration) (answer, bool) {
+	if err == nil {
+		return answered(result, took), true
+	}
+	var exchange *requester.ExchangeError
+	if !errors.As(err, &exchange) {
+		return answer{}, false
+	}
+	a := answer{
+		Verdict: requester.Unknown, Request: exchange.RequestID, Milliseconds: took.Milliseconds(), exit: exitUnknown, Error: "no_answer",
+		Person: "It is not certain what became of the request.",
+		Remedy: "See whether the agent runs (writeback-agent status) and look for the request's id in its audit log; before asking again, try the new password.",
+	}
+	if errors.Is(err, requester.ErrNotConfirmed) {
+		a.exit, a.Error = exitTransport, "not_confirmed"
+		a.Remedy = "Check the connection string, the name of the requests queue, its Send right, and the network."
+	}
+	if exchange.Cause != nil {
+		a.Cause = oneLine(exchange.Cause.Error())
+	}
+	return a, true
+}
+
+func answered(result requester.Result, took time.Duration) answer {
+	info := requester.Lookup(result.Outcome.Reason)
+	return answer{
+		Verdict: result.Outcome.Verdict, Reason: result.Outcome.Reason, Detail: result.Outcome.Detail,
+		Person: info.Person, Remedy: info.Remedy, Retry: info.Retry, Replayed: result.Outcome.Replayed,
+		Agent: result.Agent, Request: result.RequestID, Milliseconds: took.Milliseconds(), exit: exitOf(result.Outcome.Verdict),
+	}
+}
+
+func exitOf(verdict requester.Verdict) int {
+	switch verdict {
+	case requester.Written, requester.OK:
+		return exitDone
+	case requester.NotWritten:
+		return exitRefused
+	}
+	return exitUnknown
+}
+
+// print writes the answer: one line that says it all, and what follows from it.
+func (a answer) print(to io.Writer, asJSON bool) error {
+	if asJSON {
+		encoder := json.NewEncoder(to)
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(a)
+	}
+	lines := []string{a.headline()}
+	if a.exit != exitDone {
+		lines = append(lines, "  person: "+a.Person)
+		for _, detail := range a.details() {
+			lines = append(lines, "  detail: "+detail)
+		}
+		if a.Remedy != "" {
+			lines = append(lines, "  remedy: "+a.Remedy)
+		}
+	}
+	_, err := fmt.Fprintln(to, strings.Join(lines, "\n"))
+	return err
+}
+
+// headline is, for instance: "not written: password.in_history (agent corp/a1, request 3vX..., 41 ms)".
+func (a answer) headline() string {
+	what := strings.ReplaceAll(string(a.Verdict), "_", " ")
+	why := string(a.Reason)
+	if a.Error != "" {
+		why = strings.ReplaceAll(a.Error, "_", " ")
+	}
+	if a.Cause != "" {
+		why += ": " + a.Cause
+	}
+	var facts []string
+	if a.Agent != "" {
+		facts = append(facts, "agent "+a.Agent)
+	}
+	facts = append(facts, "request "+a.Request, fmt.Sprintf("%d ms", a.Milliseconds))
+	if a.Replayed {
+		facts = append(facts, "answered from memory")
+	}
+	return fmt.Sprintf("%s: %s (%s)", what, why, strings.Join(facts, ", "))
+}
+
+// details spells out what the reason says beyond its name.
+func (a answer) details() []string {
+	var lines []string
+	add := func(say bool, format string, value any) {
+		if say {
+			lines = append(lines, fmt.Sprintf(format, value))
+		}
+	}
+	add(a.Detail.MinLength > 0, "at least %d characters", a.Detail.MinLength)
+	add(a.Detail.MaxLength > 0, "at most %d characters", a.Detail.MaxLength)
+	add(a.Detail.HistoryLength > 0, "not one of the last %d passwords", a.Detail.HistoryLength)
+	if after := a.Detail.RetryAfter; after != nil {
+		add(true, "possible again after %s", after.Local().Format(time.DateTime))
+	}
+	add(len(a.Detail.Possible) > 0, "possibly %s", strings.Join(a.Detail.Possible, " or "))
+	add(a.Detail.Hint != "", "%s", a.Detail.Hint)
+	return lines
+}
+
+// oneLine keeps a message on one line, whatever an error from below holds.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/password-writeback/writeback/relay/requester"
+)
+
+// profile is what stays the same from call to call, as a JSON file and as flags.
+type profile struct {
+	Issuer           string   `json:"issuer"`
+	Group            string   `json:"group"`
+	Key              string   `json:"key"`
+	Agents           []string `json:"agents"`
+	ConnectionString string   `json:"connection_string_file"`
+	ResultsString    string   `json:"results_connection_string_file"`
+	RequestsQueue    string   `json:"requests_queue"`
+	ResultsQueue     string   `json:"results_queue"`
+}
+
+// connection are the flags every sending command has.
+type connection struct {
+	path    string
+	flags   profile
+	timeout time.Duration
+	json    bool
+}
+
+func (c *connection) register(flags *pflag.FlagSet) {
+	flags.StringVar(&c.path, "profile", "", "JSON `file` with what stays the same from call to call")
+	flags.StringVar(&c.flags.Issuer, "issuer", "", "this portal's `id`, as the agents know it")
+	flags.StringVar(&c.flags.Group, "group", "", "`name` of the agents' group")
+	flags.StringVar(&c.flags.Key, "key", "", "`file` with this portal's private signing key (see keys new)")
+	flags.StringSliceVar(&c.flags.Agents, "agents", nil, "`file` with agents' public keys (writeback-agent keys export); may be repeated")
+	flags.StringVar(&c.flags.ConnectionString, "connection-string-file", "", "`file` with the Service Bus connection string")
+	flags.StringVar(&c.flags.ResultsString, "results-connection-string-file", "", "`file` with another connection string for the results queue")
+	flags.StringVar(&c.flags.RequestsQueue, "requests-queue", "", "`name` of the queue the agents listen on")
+	flags.StringVar(&c.flags.ResultsQueue, "results-queue", "", "`name` of this portal's results queue")
+	flags.DurationVar(&c.timeout, "timeout", time.Minute, "how long to wait for the answer")
+	flags.BoolVar(&c.json, "json", false, "print the answer as JSON")
+}
+
+// resolve joins profile and flags and says in one go what is missing.
+func (c *connection) resolve() (profile, error) {
+	var joined profile
+	if c.path != "" {
+		var err error
+		if joined, err = loadProfile(c.path); err != nil {
+			return profile{}, err
+		}
+	}
+	if len(c.flags.Agents) > 0 {
+		joined.Agents = c.flags.Agents
+	}
+	for _, field := range joined.texts() {
+		if flag := field.of(&c.flags); *flag != "" {
+			*field.of(&joined) = *flag
+		}
+	}
+	if c.timeout <= 0 {
+		return profile{}, usageError{"--timeout is not positive", "give it as 30s or 2m"}
+	}
+	return joined, joined.complete()
+}
+
+// text is one text of a profile.
+type text struct {
+	flag     string
+	of       func(*profile) *string
+	required bool
+	path     bool
+}
+
+func (profile) texts() []text {
+	return []text{
+		{"issuer", func(p *profile) *string { return &p.Issuer }, true, false},
+		{"group", func(p *profile) *string { return &p.Group }, true, false},
+		{"key", func(p *profile) *string { return &p.Key }, true, true},
+		{"connection-string-file", func(p *profile) *string { return &p.ConnectionString }, true, true},
+		{"results-connection-string-file", func(p *profile) *string { return &p.ResultsString }, false, true},
+		{"requests-queue", func(p *profile) *string { return &p.RequestsQueue }, true, false},
+		{"results-queue", func(p *profile) *string { return &p.ResultsQueue }, true, false},
+	}
+}
+
+func (p profile) complete() error {
+	var missing []string
+	for _, field := range p.texts() {
+		if field.required && *field.of(&p) == "" {
+			missing = append(missing, "--"+field.flag)
+		}
+	}
+	if len(p.Agents) == 0 {
+		missing = append(missing, "--agents")
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return usageError{"missing: " + strings.Join(missing, ", "), "give them as flags, or in a --profile (see writeback-send --help)"}
+}
+
+// loadProfile reads a profile strictly and makes its paths relative to it.
+func loadProfile(path string) (profile, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return profile{}, usageError{err.Error(), "correct --profile"}
+	}
+	defer file.Close()
+	decoder := json.NewDecoder(io.LimitReader(file, 1<<20))
+	decoder.DisallowUnknownFields()
+	var loaded profile
+	err = decoder.Decode(&loaded)
+	if err == nil && decoder.More() {
+		err = errors.New("data after the JSON object")
+	}
+	if err != nil {
+		return profile{}, usageError{fmt.Sprintf("%s: %v", path, err), "a profile is one JSON object; writeback-send --help shows all its members"}
+	}
+	beside := func(name string) string {
+		if name == "" || filepath.IsAbs(name) {
+			return name
+		}
+		return filepath.Join(filepath.Dir(path), name)
+	}
+	for _, field := range loaded.texts() {
+		if field.path {
+			*field.of(&loaded) = beside(*field.of(&loaded))
+		}
+	}
+	for i, name := range loaded.Agents {
+		loaded.Agents[i] = beside(name)
+	}
+	return loaded, nil
+}
+
+// dialConfig loads the files a profile names.
+func (p profile) dialConfig() (requester.DialConfig, error) {
+	config := requester.DialConfig{
+		Issuer: p.Issuer, Group: p.Group, RequestsQueue: p.RequestsQueue, ResultsQueue: p.ResultsQueue,
+	}
+	var err error
+	if config.SigningKey, err = requester.LoadSigningKey(p.Key); err != nil {
+		return config, err
+	}
+	for _, path := range p.Agents {
+		keys, err := requester.LoadAgents(path)
+		if err != nil {
+			return config, err
+		}
+		config.Agents = append(config.Agents, keys...)
+	}
+	if config.ConnectionString, err = readSecretFile(p.ConnectionString); err != nil {
+		return config, err
+	}
+	if p.ResultsString != "" {
+		config.ResultsConnectionString, err = readSecretFile(p.ResultsString)
+	}
+	return config, err
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/password-writeback/writeback/relay/requester"
+)
+
+// maxSecretFile bounds what is read as a secret, in bytes.
+const maxSecretFile = 8 << 10
+
+// readSecretFile reads a secret from a file that, on Unix, only its owner can use. One line end at the end does not belong to it.
+func readSecretFile(path string) (requester.Secret, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return requester.Secret{}, usageError{err.Error(), "correct the path"}
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return requester.Secret{}, usageError{err.Error(), "correct the path"}
+	}
+	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && info.Mode().IsRegular() && mode&0o077 != 0 {
+		return requester.Secret{}, usageError{
+			fmt.Sprintf("%s has the mode %#o: others than its owner can use it", path, mode), fmt.Sprintf("chmod %o %s", mode&^0o077, path),
+		}
+	}
+	return readSecret(file)
+}
+
+// readSecret reads a secret up to the end. Nothing is trimmed but one line end, which editors and echo add.
+func readSecret(from io.Reader) (requester.Secret, error) {
+	buffer := make([]byte, maxSecretFile+1)
+	n, err := io.ReadFull(from, buffer)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		clear(buffer)
+		return requester.Secret{}, usageError{fmt.Sprintf("the secret cannot be read: %v", err), "make sure that the file or descriptor can be read"}
+	}
+	if n > maxSecretFile {
+		clear(buffer)
+		return requester.Secret{}, usageError{fmt.Sprintf("the secret is longer than %d bytes", maxSecretFile), "make sure that it is the right file"}
+	}
+	line := bytes.TrimSuffix(buffer[:n], []byte("\n"))
+	return requester.NewSecret(bytes.TrimSuffix(line, []byte("\r"))), nil
+}
+
+// passwordSource is where the new password comes from.
+type passwordSource struct {
+	file string
+	fd   int
+}
+
+func (s *passwordSource) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.file, "password-file", "", "`file` with the new password, readable by its owner only")
+	cmd.Flags().IntVar(&s.fd, "password-fd", -1, "file descriptor `number` to read the new password from; 0 is the standard input")
+	cmd.MarkFlagsMutuallyExclusive("password-file", "password-fd")
+}
+
+// read gets the password from the one source chosen; from the terminal where none is.
+func (s *passwordSource) read(cmd *cobra.Command) (requester.Secret, error) {
+	stdin := cmd.InOrStdin()
+	switch {
+	case s.file != "":
+		return readSecretFile(s.file)
+	case s.fd == 0:
+		return readSecret(stdin)
+	case s.fd > 0:
+		file := os.NewFile(uintptr(s.fd), "password-fd")
+		if file == nil {
+			return requester.Secret{}, usageError{fmt.Sprintf("there is no file descriptor %d", s.fd), "open it: writeback-send ... --password-fd 3 3<file"}
+		}
+		defer file.Close()
+		return readSecret(file)
+	case cmd.Flags().Changed("password-fd"):
+		return requester.Secret{}, usageError{"--password-fd is negative", "0 is the standard input"}
+	}
+	terminal, ok := stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(terminal.Fd())) {
+		return requester.Secret{}, usageError{"no password: the standard input is not a terminal", "use --password-fd 0 to read it from the standard input, or --password-file"}
+	}
+	return readTerminal(cmd.Context(), cmd.ErrOrStderr(), int(terminal.Fd()))
+}
