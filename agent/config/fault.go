@@ -9,10 +9,10 @@ import (
 
 // Fault is one thing wrong with a configuration.
 type Fault struct {
-	Path    string // field, e.g. "domains[0].bind.password_file"; empty: the file as a whole
-	Line    int    // in the file, from 1; 0: unknown. For a missing field, the line of what it is missing from
-	Problem string
-	Remedy  string // what to do, one sentence
+	Path    string `json:"path,omitempty"` // field, e.g. "domains[0].bind.password_file"; empty: the file as a whole
+	Line    int    `json:"line,omitempty"` // in the file, from 1; 0: unknown. For a missing field, the line of what it is missing from
+	Problem string `json:"problem"`
+	Remedy  string `json:"remedy,omitempty"` // what to do, one sentence
 }
 
 // Faults is the error of [Load]: everything that is wrong with one file, in the order of its lines.
@@ -104,8 +104,8 @@ func (r *report) inFile(path string) bool {
 	return found
 }
 
-// err returns the faults in the order of their lines, those without a line last; nil when there are none.
-func (r *report) err(file string) error {
+// all returns the faults in the order of their lines, those without a line last; nil when there are none.
+func (r *report) all(file string) *Faults {
 	if len(r.faults) == 0 {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,6 +23,34 @@ const maxFileSize = 1 << 20
 // Load reads the file at path, fills in the defaults and checks everything, including the files it names. The error is a
 // [*Faults] with every fault.
 func Load(path string) (*Config, error) {
+	loaded, faults := load(path)
+	if faults != nil {
+		return nil, faults
+	}
+	return loaded, nil
+}
+
+// LoadIdentity reads only who the agent is and where its keys lie: Group, Agent, StateDir and KeysDir. Faults elsewhere do
+// not count, because keys are made before a portal's key or a password is at hand. The error is a [*Faults].
+func LoadIdentity(path string) (*Config, error) {
+	loaded, faults := load(path)
+	if faults == nil {
+		return loaded, nil
+	}
+	faults.List = slices.DeleteFunc(faults.List, func(f Fault) bool { return !aboutIdentity(f.Path) })
+	if loaded == nil || len(faults.List) > 0 {
+		return nil, faults
+	}
+	return loaded, nil
+}
+
+// aboutIdentity reports whether a fault's field matters to [LoadIdentity]; an empty path is the file as a whole.
+func aboutIdentity(path string) bool {
+	return slices.Contains([]string{"", "version", "group", "agent", "state_dir", "keys_dir"}, path)
+}
+
+// load reads and checks the file. With faults in single fields comes what could be read; it is nil if nothing could.
+func load(path string) (*Config, *Faults) {
 	full, err := filepath.Abs(path)
 	if err != nil {
 		full = path
@@ -34,7 +63,7 @@ func Load(path string) (*Config, error) {
 }
 
 // parse is Load for the content of the file at the absolute path, on a host with a name of one's choice.
-func parse(content []byte, path string, hostname func() (string, error)) (*Config, error) {
+func parse(content []byte, path string, hostname func() (string, error)) (*Config, *Faults) {
 	found := newReport()
 	root, fault := syntax(content)
 	if fault != nil {
@@ -48,10 +77,7 @@ func parse(content []byte, path string, hostname func() (string, error)) (*Confi
 	loaded.derive(hostname)
 	check := checker{report: found, dir: filepath.Dir(path)}
 	check.config(loaded)
-	if err := found.err(path); err != nil {
-		return nil, err
-	}
-	return loaded, nil
+	return loaded, found.all(path)
 }
 
 // syntax parses content into a tree with exactly one document.

@@ -124,9 +124,13 @@ func useName(use envelope.Use) string {
 	return "signing"
 }
 
-// openKeys needs only the places and names of the configuration: keys are made before the rest of it can be complete.
+// openKeys needs only names and places from the configuration: keys are made before the rest of it can be complete.
 func openKeys(cmd *cobra.Command) (*config.Config, *envelope.KeyStore, error) {
-	cfg, err := loadConfig(cmd)
+	path, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg, err := config.LoadIdentity(path)
 	if err != nil {
 		return nil, nil, err
 	}
