@@ -77,6 +77,12 @@ func (d *Directory) Subject(login string, kind writeback.IdentifierKind) (writeb
 	return subject, nil
 }
 
+// Inject makes the directory fail in a chosen way until remove is called.
+func (d *Directory) Inject(fault adtest.Fault) (remove func()) { return d.server.Inject(fault) }
+
+// Disconnect closes every connection, as a restart of a controller does.
+func (d *Directory) Disconnect() { d.server.Disconnect() }
+
 // Close ends the directory.
 func (d *Directory) Close() error {
 	for _, password := range d.passwords {

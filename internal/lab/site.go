@@ -30,6 +30,8 @@ type Domain struct {
 	Password    secret.Value // of BindUser
 	Include     []string     // distinguished names: the scope
 	Exclude     []string
+	// Hints is policy.hints of the configuration; empty: require, the agent's default.
+	Hints string
 }
 
 // Site is the folder of one agent, complete but for the agent's own keys.
@@ -167,6 +169,9 @@ issuers:
   - id: {{quote .Issuer}}
     keys: [{{quote .Pinned}}]
     results_queue: {{quote .Results}}
+
+policy:
+  hints: {{or .Domain.Hints "require"}}
 
 status:
   socket: {{quote .Socket}}

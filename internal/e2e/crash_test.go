@@ -1,0 +1,120 @@
+package e2e_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/password-writeback/writeback/internal/lab"
+	"github.com/password-writeback/writeback/internal/writeback"
+	"github.com/password-writeback/writeback/ldapwriter/adtest"
+)
+
+// testKilled kills the agent where it hurts and starts it again.
+func testKilled(t *testing.T, program string) {
+	t.Run("BetweenRequests", func(t *testing.T) {
+		t.Parallel()
+		killedBetweenRequests(t, installFake(t, program))
+	})
+	t.Run("WhileWriting", func(t *testing.T) {
+		t.Parallel()
+		killedWhileWriting(t, installFake(t, program))
+	})
+}
+
+// killedBetweenRequests: what was done is remembered, and what arrived meanwhile is served.
+func killedBetweenRequests(t *testing.T, f fake) {
+	token := f.goodToken(t, "ada")
+	wantWritten(t, f.exchange(t, token))
+	check(t, f.agent.Kill())
+
+	waiting := f.exchangeLater(t, f.goodToken(t, "ben"))
+	f.untilQueued(t, 1)
+	f.start(t)
+	wantWritten(t, waiting())
+	outcome := f.exchange(t, token)
+	wantWritten(t, outcome)
+	if !outcome.Replayed || f.directory.Writes("ada") != 1 {
+		t.Errorf("the repetition was answered from memory: %v, after %d writes; want true and 1", outcome.Replayed, f.directory.Writes("ada"))
+	}
+	f.wantReset(t, "chloe")
+}
+
+// killedWhileWriting: the controller carries out what it was told although nobody waits for its answer any more. The agent
+// that starts next finds out and answers, without a redelivery and without a second write.
+func killedWhileWriting(t *testing.T, f fake) {
+	struck := make(chan string, 1)
+	release := f.directory.Inject(adtest.Fault{On: adtest.OnModify, Effect: adtest.Hang, Struck: struck})
+	defer release()
+	waiting := f.exchangeLater(t, f.goodToken(t, "ada"))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	select {
+	case <-struck:
+	case <-ctx.Done():
+		t.Fatal("the write has not reached the directory")
+	}
+	check(t, f.agent.Kill())
+	release()
+	f.start(t)
+
+	wantWritten(t, waiting())
+	if writes := f.directory.Writes("ada"); writes != 1 {
+		t.Errorf("the password was written %d times, want once", writes)
+	}
+	f.until(t, func(s lab.Status) bool { return s.Unresolved == 0 && s.Outbox == 0 })
+	f.wantReset(t, "ben")
+}
+
+// untilQueued waits until the requests queue holds n messages that nobody has taken.
+func (in *installation) untilQueued(t *testing.T, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		counts, err := in.namespace.Counts(lab.RequestsQueue)
+		check(t, err)
+		if counts.Active == n {
+			return
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			t.Fatalf("the requests queue has %+v, want %d active", counts, n)
+		}
+	}
+}
+
+// exchangeLater sends a token and returns at once; the function it returns waits for the answer.
+func (in *installation) exchangeLater(t *testing.T, token []byte) (wait func() writeback.Outcome) {
+	t.Helper()
+	type answer struct {
+		result writeback.Result
+		err    error
+	}
+	answered := make(chan answer, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	go func() {
+		result, err := in.portal.Exchange(ctx, token)
+		answered <- answer{result, err}
+	}()
+	return func() writeback.Outcome {
+		t.Helper()
+		got := <-answered
+		check(t, got.err)
+		return got.result.Outcome
+	}
+}
+
+// testOutage cuts what the agent is connected to: it comes back by itself.
+func testOutage(t *testing.T, program string) {
+	f := installFake(t, program)
+	f.wantReset(t, "ada")
+	f.namespace.DropConnections()
+	f.wantReset(t, "ben")
+	f.directory.Disconnect()
+	f.wantReset(t, "chloe")
+}

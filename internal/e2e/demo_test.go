@@ -1,0 +1,71 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/password-writeback/writeback/internal/lab"
+	"github.com/password-writeback/writeback/internal/writeback"
+)
+
+// testDemo runs the demonstration in both of its forms.
+func testDemo(t *testing.T, program string) {
+	t.Run("Table", func(t *testing.T) {
+		t.Parallel()
+		var out bytes.Buffer
+		if err := lab.Demo(t.Context(), lab.DemoOptions{Agent: program, Stdout: &out, Stderr: &out, Log: quiet(t)}); err != nil {
+			t.Errorf("the demonstration failed: %v", err)
+		}
+		for _, text := range []string{
+			"reset, by UPN, password beyond ASCII", "password.too_short", "possible: in_history", "policy.protected_user", "policy.out_of_scope",
+			"request.expired", "envelope.not_for_us", "answered from memory", "silence",
+			"the new password is right and must be changed (773)", "kira's token was sent twice and written once: the directory counts 1",
+			"writeback-agent status", "ended as they should",
+		} {
+			if !strings.Contains(out.String(), text) {
+				t.Errorf("the output lacks %q", text)
+			}
+		}
+		if strings.Contains(out.String(), "✗") || strings.Contains(out.String(), "\x1b") || t.Failed() {
+			t.Errorf("no fault and no control sequence should be in:\n%s", out.String())
+		}
+	})
+	t.Run("JSON", func(t *testing.T) {
+		t.Parallel()
+		var out bytes.Buffer
+		check(t, lab.Demo(t.Context(), lab.DemoOptions{Agent: program, JSON: true, Stdout: &out, Stderr: &out, Log: quiet(t)}))
+		var report lab.Report
+		check(t, json.Unmarshal(out.Bytes(), &report))
+		if !report.OK || len(report.Rows) < 12 || len(report.Proofs) < 6 || len(report.Status) == 0 {
+			t.Errorf("the report should be good and complete:\n%s", out.String())
+		}
+		written := 0
+		for _, row := range report.Rows {
+			if row.Outcome == writeback.Written && !row.Replayed {
+				written++
+			}
+		}
+		if written < 6 {
+			t.Errorf("%d requests were written, want at least 6:\n%s", written, out.String())
+		}
+	})
+}
+
+// testBrokenAgent gives the demonstration a program that fails: it must say so and must not call that a success.
+func testBrokenAgent(t *testing.T, _ string) {
+	broken, err := exec.LookPath("false")
+	if err != nil {
+		t.Skip("needs the program \"false\"")
+	}
+	var out bytes.Buffer
+	err = lab.Demo(t.Context(), lab.DemoOptions{Agent: broken, Stdout: &out, Stderr: &out, Log: quiet(t)})
+	if err == nil || !strings.Contains(err.Error(), "keys new") {
+		t.Errorf("got %v, want an error that names the command that failed", err)
+	}
+	if strings.Contains(out.String(), "ended as they should") {
+		t.Errorf("a failure must not look like a success:\n%s", out.String())
+	}
+}

@@ -1,0 +1,181 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/password-writeback/writeback/internal/lab"
+	"github.com/password-writeback/writeback/internal/logging"
+	"github.com/password-writeback/writeback/internal/secret"
+	"github.com/password-writeback/writeback/internal/writeback"
+	"github.com/password-writeback/writeback/relay/envelope"
+	"github.com/password-writeback/writeback/relay/requester"
+)
+
+// patience bounds every single wait; nothing takes that long unless it is broken.
+const patience = 30 * time.Second
+
+// TestEndToEnd builds the agent once and runs everything against the program as it is shipped.
+func TestEndToEnd(t *testing.T) {
+	program := buildAgent(t)
+	for name, test := range map[string]func(*testing.T, string){
+		"Demo": testDemo, "DemoOfABrokenAgent": testBrokenAgent, "Hostile": testHostile, "Killed": testKilled, "Outage": testOutage, "Samba": testSamba,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, program)
+		})
+	}
+}
+
+// buildAgent builds the program without the race detector, as it is released.
+func buildAgent(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "writeback-agent"+executable)
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/password-writeback/writeback/cmd/writeback-agent")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the agent: %v\n%s", err, output)
+	}
+	return program
+}
+
+// installation is one agent with its surroundings.
+type installation struct {
+	namespace *lab.Namespace
+	program   lab.Program
+	agent     *lab.Agent
+	portal    *lab.Portal
+	agentKeys []envelope.PublicKey
+}
+
+// install sets up an agent for domain, starts it and waits until it is ready. Its log is shown when the test fails.
+func install(t *testing.T, program string, domain lab.Domain) *installation {
+	t.Helper()
+	in := &installation{}
+	var err error
+	in.namespace, err = lab.OpenNamespace(t.Context(), "127.0.0.1:0", quiet(t))
+	check(t, err)
+	t.Cleanup(func() { check(t, in.namespace.Close()) })
+	site, err := lab.NewSite(shortFolder(t), in.namespace, domain)
+	check(t, err)
+	in.program, err = lab.FindProgram(program, site)
+	check(t, err)
+	in.agentKeys, err = in.program.MakeKeys(t.Context())
+	check(t, err)
+	t.Cleanup(func() { showLog(t, site) })
+	in.start(t)
+	in.portal, err = lab.OpenPortal(t.Context(), in.namespace, site, in.agentKeys, quiet(t))
+	check(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		check(t, in.portal.Close(ctx))
+	})
+	return in
+}
+
+// start runs the agent; a running one must have ended before.
+func (in *installation) start(t *testing.T) {
+	t.Helper()
+	var err error
+	in.agent, err = in.program.Start(t.Context(), nil)
+	check(t, err)
+	agent := in.agent
+	t.Cleanup(func() { _ = agent.Stop() })
+	check(t, agent.Ready(t.Context()))
+}
+
+// shortFolder is a folder whose name leaves room for a unix socket's: t.TempDir's names can be too long for that.
+func shortFolder(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "wb") //nolint:usetesting // see above
+	check(t, err)
+	t.Cleanup(func() { check(t, os.RemoveAll(folder)) })
+	return folder
+}
+
+func showLog(t *testing.T, site *lab.Site) {
+	if !t.Failed() {
+		return
+	}
+	text, err := os.ReadFile(site.LogPath())
+	t.Logf("the agent's log (%v):\n%s", err, text)
+}
+
+func quiet(t *testing.T) logrus.FieldLogger {
+	t.Helper()
+	log, err := logging.New(new(bytes.Buffer), logging.Options{Level: "error", Format: "text"})
+	check(t, err)
+	return log
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reset asks for a reset and returns how it ended.
+func (in *installation) reset(t *testing.T, user writeback.Subject, password secret.Value, change ...func(*requester.ResetRequest)) writeback.Outcome {
+	t.Helper()
+	request := requester.ResetRequest{User: user, Password: password, By: lab.Verified()}
+	for _, f := range change {
+		f(&request)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	result, err := in.portal.Reset(ctx, request)
+	check(t, err)
+	return result.Outcome
+}
+
+// exchange sends a token made by hand and returns how it ended.
+func (in *installation) exchange(t *testing.T, token []byte) writeback.Outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	result, err := in.portal.Exchange(ctx, token)
+	check(t, err)
+	return result.Outcome
+}
+
+// until waits until the agent's status is as wanted.
+func (in *installation) until(t *testing.T, wanted func(lab.Status) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	check(t, in.agent.Until(ctx, wanted))
+}
+
+// wantOutcome compares verdict and reason.
+func wantOutcome(t *testing.T, got writeback.Outcome, verdict writeback.Verdict, reason writeback.Reason) {
+	t.Helper()
+	if got.Verdict != verdict || got.Reason != reason {
+		t.Errorf("got %s %s, want %s %s", got.Verdict, got.Reason, verdict, reason)
+	}
+}
+
+func wantWritten(t *testing.T, got writeback.Outcome) {
+	t.Helper()
+	wantOutcome(t, got, writeback.Written, writeback.ReasonOK)
+}
+
+func wantRefused(t *testing.T, got writeback.Outcome, reason writeback.Reason) {
+	t.Helper()
+	wantOutcome(t, got, writeback.NotWritten, reason)
+}
+
+// newPassword makes a password nobody has used before.
+func newPassword(beginning string) secret.Value {
+	return secret.NewString(beginning + "Aa1-" + rand.Text())
+}
