@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -136,8 +137,9 @@ func controllerAddress(entry string) (string, error) {
 	if err != nil {
 		host, port = strings.Trim(entry, "[]"), "636"
 	}
+	_, portErr := strconv.ParseUint(port, 10, 16)
 	switch {
-	case host == "" || strings.ContainsAny(host, "/ @"):
+	case portErr != nil || host == "" || strings.ContainsAny(host, "/ @"):
 		return "", fmt.Errorf("controller %q is not host or host:port", entry)
 	case port == "3268" || port == "3269":
 		return "", fmt.Errorf("controller %q: the Global Catalog cannot be written to; use port 636", entry)
