@@ -278,7 +278,9 @@ func TestScheduleAndCancel(t *testing.T) {
 func TestDuplicateDetection(t *testing.T) {
 	s := newServer(t, plain(func(q *emulator.Queue) { q.DuplicateWindow = time.Minute }))
 	c := connect(t, s)
-	id := func(id string) func(*azservicebus.Message) { return func(m *azservicebus.Message) { m.MessageID = &id } }
+	id := func(id string) func(*azservicebus.Message) {
+		return func(m *azservicebus.Message) { m.MessageID = &id }
+	}
 	send(t, c, plainQueue, "first", id("a"))
 	send(t, c, plainQueue, "second", id("a"))
 	send(t, c, plainQueue, "other", id("b"))

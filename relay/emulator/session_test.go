@@ -180,3 +180,24 @@ func TestSessionQueueRefusals(t *testing.T) {
 	_, err = c.AcceptSessionForQueue(within(t), plainQueue, "s", nil)
 	wantCondition(t, err, "amqp:not-allowed")
 }
+
+func TestListingSessionsWithTheSDK(t *testing.T) {
+	s := newServer(t, standard())
+	c := connect(t, s)
+	pager := func() (ids []string) {
+		for p := c.NewListSessionsForQueuePager(sessionQueue, nil); p.More(); {
+			page, err := p.NextPage(within(t))
+			must(t, err)
+			ids = append(ids, page.SessionIDs...)
+		}
+		return ids
+	}
+	if got := pager(); len(got) != 0 {
+		t.Errorf("sessions of an empty queue: %v", got)
+	}
+	send(t, c, sessionQueue, "x", inSession("b"))
+	send(t, c, sessionQueue, "x", inSession("a"))
+	if diff := cmp.Diff([]string{"a", "b"}, pager()); diff != "" {
+		t.Errorf("sessions (-want +got):\n%s", diff)
+	}
+}
