@@ -195,7 +195,7 @@ func isPlain(expr ast.Expr) bool {
 func checkGlobalLogger(m *Module, report reporter) {
 	passive := []string{ // types and values that log nothing
 		"FieldLogger", "Fields", "Level", "Entry", "ErrorKey", "Formatter", "Hook", "JSONFormatter", "TextFormatter", "FieldMap",
-		"PanicLevel", "FatalLevel", "ErrorLevel", "WarnLevel", "InfoLevel", "DebugLevel", "TraceLevel", "AllLevels", "ParseLevel",
+		"PanicLevel", "FatalLevel", "ErrorLevel", "WarnLevel", "InfoLevel", "DebugLevel", "TraceLevel", "AllLevels", "ParseLevel", "LevelHooks",
 		"FieldKeyMsg", "FieldKeyLevel", "FieldKeyTime",
 	}
 	makers := []string{"New", "NewEntry", "Logger"}
@@ -211,30 +211,17 @@ func checkGlobalLogger(m *Module, report reporter) {
 	}
 }
 
-// silencers tells whether a place in f is in a function that sends a logger's output to io.Discard.
+// silencers tells whether a place in f is in a function that uses io.Discard, which is where a silent logger writes.
 func (m *Module) silencers(f *File) func(token.Pos) bool {
-	var bodies []*ast.FuncDecl
-	for _, decl := range f.AST.Decls {
-		if fn, ok := decl.(*ast.FuncDecl); ok && m.silences(f, fn) {
-			bodies = append(bodies, fn)
+	var silent []ast.Decl
+	m.eachUse(f, "io", func(at token.Pos, name string) {
+		for _, decl := range f.AST.Decls {
+			if name == "Discard" && decl.Pos() <= at && at < decl.End() {
+				silent = append(silent, decl)
+			}
 		}
-	}
-	return func(at token.Pos) bool {
-		return slices.ContainsFunc(bodies, func(fn *ast.FuncDecl) bool { return fn.Pos() <= at && at < fn.End() })
-	}
-}
-
-func (m *Module) silences(f *File, fn *ast.FuncDecl) bool {
-	found := false
-	ast.Inspect(fn, func(n ast.Node) bool {
-		call, ok := n.(*ast.CallExpr)
-		if !ok || len(call.Args) != 1 {
-			return true
-		}
-		method, ok := call.Fun.(*ast.SelectorExpr)
-		argument, discards := call.Args[0].(*ast.SelectorExpr)
-		found = found || ok && discards && method.Sel.Name == "SetOutput" && argument.Sel.Name == "Discard"
-		return true
 	})
-	return found && len(m.importedAs(f, "io")) > 0
+	return func(at token.Pos) bool {
+		return slices.ContainsFunc(silent, func(decl ast.Decl) bool { return decl.Pos() <= at && at < decl.End() })
+	}
 }
