@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +26,9 @@ Everything is kept in memory only, and the folder goes away in the end unless yo
 			}
 			options.Stdout, options.Log = cmd.OutOrStdout(), log
 			options.Style = styleOf(options.Stdout, os.Getenv)
+			if self, err := os.Executable(); err == nil {
+				options.Programs = filepath.Dir(self) // they are built side by side
+			}
 			return lab.Serve(cmd.Context(), options)
 		},
 	}

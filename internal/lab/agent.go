@@ -24,7 +24,7 @@ type Program struct {
 func FindProgram(path string, site *Site) (Program, error) {
 	found, err := exec.LookPath(path)
 	if err != nil {
-		return Program{}, fmt.Errorf("the agent's program cannot be run: %w", err)
+		return Program{}, fmt.Errorf("the agent's program cannot be run: %w; build it, and name it with --agent", err)
 	}
 	absolute, err := filepath.Abs(found)
 	if err != nil {
@@ -95,7 +95,11 @@ func (p Program) Start(ctx context.Context, log io.Writer) (*Agent, error) {
 	}
 	agent := &Agent{Program: p, cmd: cmd, ended: make(chan struct{})}
 	go func() {
-		agent.err = errors.Join(cmd.Wait(), file.Close())
+		err := cmd.Wait()
+		if errors.Is(err, ctx.Err()) {
+			err = nil // it was asked to stop, and did
+		}
+		agent.err = errors.Join(err, file.Close())
 		close(agent.ended)
 	}()
 	return agent, nil

@@ -30,7 +30,7 @@ const demoWithin = 60 * time.Second
 // Demo plays the requests of the demonstration and proves what became of them. It returns nil only if every one of them
 // ended as it should.
 func Demo(ctx context.Context, options DemoOptions) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, demoWithin)
+	ctx, cancel := context.WithTimeoutCause(ctx, demoWithin, fmt.Errorf("it took longer than %s", demoWithin))
 	defer cancel()
 	folder, err := os.MkdirTemp("", "writeback-lab-")
 	if err != nil {
@@ -74,6 +74,9 @@ func (o DemoOptions) conclude(show *screen, report *Report) error {
 
 // demonstrate sets the stage, plays, and takes it down again.
 func demonstrate(ctx context.Context, folder string, options DemoOptions, show *screen, report *Report) (err error) {
+	if _, err := FindProgram(options.Agent, nil); err != nil {
+		return err
+	}
 	show.title("A portal, a Service Bus queue, the agent and a directory, all on this machine")
 	done := show.waiting("starting")
 	stage, err := options.setUp(ctx, folder)
@@ -88,17 +91,21 @@ func demonstrate(ctx context.Context, folder string, options DemoOptions, show *
 	show.title("Requests, and what the portal sees")
 	show.head()
 	for i, scene := range scenes() {
-		report.Rows = append(report.Rows, stage.playRow(ctx, show, i+1, scene))
-		show.row(report.Rows[i])
+		row := stage.playRow(ctx, show, i+1, scene)
 		if ctx.Err() != nil {
-			return fmt.Errorf("stopped: %w", context.Cause(ctx))
+			return fmt.Errorf("stopped at request %d: %w", row.Number, context.Cause(ctx))
 		}
+		report.Rows = append(report.Rows, row)
+		show.row(row)
 	}
 	show.title("Proofs, taken from the directory by LDAPS")
 	stage.prove(ctx, func(proof Proof) {
 		report.Proofs = append(report.Proofs, proof)
 		show.proof(proof)
 	})
+	if ctx.Err() != nil {
+		return fmt.Errorf("stopped while proving: %w", context.Cause(ctx))
+	}
 	return stage.showStatus(ctx, show, report)
 }
 
@@ -113,7 +120,7 @@ func (s *stage) playRow(ctx context.Context, show *screen, number int, scene sce
 // showStatus lets the agent speak for itself.
 func (s *stage) showStatus(ctx context.Context, show *screen, report *Report) error {
 	text, _, err := s.agent.Output(ctx, "status")
-	// Exit code 1, degraded, is no fault here: that somebody forged messages is worth a warning.
+	// Exit code 1, degraded, is no fault here: the report is what is asked for.
 	if len(text) == 0 {
 		return err
 	}

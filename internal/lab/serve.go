@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -22,7 +23,9 @@ type ServeOptions struct {
 	DirectoryAddr string // likewise
 	// Folder for the configuration, keys and secrets; it must be empty or missing. Empty: a new one that goes away with the lab.
 	Folder string
-	Style  Style
+	// Programs is the folder of writeback-agent and writeback-send, for the commands that are shown; empty: they are on the PATH.
+	Programs string
+	Style    Style
 	Stdout io.Writer
 	Log    logrus.FieldLogger
 }
@@ -43,10 +46,19 @@ func Serve(ctx context.Context, options ServeOptions) (err error) {
 		return err
 	}
 	show := &screen{out: options.Stdout, style: options.Style}
-	show.guide(s, site)
+	show.guide(s, site, options.program)
 	<-ctx.Done()
 	show.printf("\nStopped.\n")
 	return show.err
+}
+
+// program is how to call one of the other programs.
+func (o ServeOptions) program(name string) string {
+	path := filepath.Join(o.Programs, name)
+	if _, err := exec.LookPath(path); o.Programs == "" || err != nil {
+		return name
+	}
+	return shellWord(path)
 }
 
 // onLoopback refuses addresses others could reach: the queues speak without TLS.
@@ -117,7 +129,7 @@ func (s *Site) MakeKeys() error {
 }
 
 // guide tells a newcomer what to type.
-func (s *screen) guide(lab *stage, site *Site) {
+func (s *screen) guide(lab *stage, site *Site, program func(name string) string) {
 	s.title("A lab is running. It keeps everything in memory; Ctrl-C ends it.")
 	s.table([][2]string{
 		{"queues", "amqp://" + lab.namespace.Addr() + " (" + RequestsQueue + ", " + ResultsQueue + ")"},
@@ -127,13 +139,13 @@ func (s *screen) guide(lab *stage, site *Site) {
 		{"  for the portal", strings.Join([]string{profileFile, portalRelayFile, portalKeyFile, agentKeysFile}, ", ")},
 	})
 	s.title("In a second terminal, run the agent")
-	s.printf("  writeback-agent run --config %s\n", shellWord(site.ConfigPath()))
+	s.printf("  %s run --config %s\n", program("writeback-agent"), shellWord(site.ConfigPath()))
 	s.title("In a third one, be the portal")
 	for _, command := range []string{"ping", "reset --upn " + upn(ada), "unlock --upn " + upn(finn)} {
-		s.printf("  writeback-send %s --profile %s\n", command, shellWord(site.path(profileFile)))
+		s.printf("  %s %s --profile %s\n", program("writeback-send"), command, shellWord(site.path(profileFile)))
 	}
 	s.title("And ask the agent how it is")
-	s.printf("  writeback-agent status --config %s\n", shellWord(site.ConfigPath()))
+	s.printf("  %s status --config %s\n", program("writeback-agent"), shellWord(site.ConfigPath()))
 	s.title("People to try it with (all at " + domainName + ")")
 	s.table([][2]string{
 		{strings.Join([]string{ada, ben, chloe, dana, emil}, ", "), fmt.Sprintf("may be reset: at least %d characters of three kinds, none of the last 24 passwords", minLength)},

@@ -81,6 +81,7 @@ func NewSite(folder string, namespace *Namespace, domain Domain) (*Site, error) 
 		site.writeSecret(bindSecretFile, domain.Password),
 		site.writeSecret(portalRelayFile, namespace.PortalConnection()),
 		site.savePortalKey(),
+		site.writeProfile(),
 		// The agent makes keys/ itself, but not the folder above it.
 		os.MkdirAll(site.path("state"), 0o700),
 	)
@@ -115,6 +116,19 @@ func (s *Site) savePortalKey() error {
 		return err
 	}
 	return envelope.SaveKey(path, s.PortalKey)
+}
+
+// writeProfile writes what writeback-send needs to be the portal. File names in it are relative to the profile itself.
+func (s *Site) writeProfile() error {
+	text, err := json.MarshalIndent(map[string]any{
+		"issuer": Issuer, "group": Group, "requests_queue": RequestsQueue, "results_queue": ResultsQueue,
+		"key": filepath.Base(portalKeyFile), "agents": []string{filepath.Base(agentKeysFile)},
+		"connection_string_file": filepath.Base(portalRelayFile),
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return s.write(profileFile, append(text, '\n'))
 }
 
 // config renders the agent's configuration. It is text, as an administrator would write it, so that the agent's own loader
