@@ -188,7 +188,7 @@ func TestListingSessionsWithTheSDK(t *testing.T) {
 		for p := c.NewListSessionsForQueuePager(sessionQueue, nil); p.More(); {
 			page, err := p.NextPage(within(t))
 			must(t, err)
-			ids = append(ids, page.SessionIDs...)
+			ids = append(ids, page.Sessions...)
 		}
 		return ids
 	}
