@@ -41,7 +41,7 @@ func newAnswer(result requester.Result, err error, took time.Duration) (answer, 
 	a := answer{
 		Verdict: requester.Unknown, Request: exchange.RequestID, Milliseconds: took.Milliseconds(), exit: exitUnknown, Error: "no_answer",
 		Person: "It is not certain what became of the request.",
-		Remedy: "See whether the agent runs (writeback-agent status) and look for the request's id in its audit log; before asking again, try the new password.",
+		Remedy: "See whether the agent runs (writeback-agent status), and look for the request's id in its audit log; before asking again, try the new password.",
 	}
 	if errors.Is(err, requester.ErrNotConfirmed) {
 		a.exit, a.Error = exitTransport, "not_confirmed"
@@ -93,15 +93,13 @@ func (a answer) print(to io.Writer, asJSON bool) error {
 	return err
 }
 
-// headline is, for instance: "not written: password.in_history (agent corp/a1, request 3vX..., 41 ms)".
+// headline is, for instance: "not written: password.in_history (agent corp/a1, request 3vX..., 41 ms)". The reason "ok" adds nothing.
 func (a answer) headline() string {
 	what := strings.ReplaceAll(string(a.Verdict), "_", " ")
-	why := string(a.Reason)
-	if a.Error != "" {
-		why = strings.ReplaceAll(a.Error, "_", " ")
-	}
-	if a.Cause != "" {
-		why += ": " + a.Cause
+	for _, why := range []string{string(a.Reason), strings.ReplaceAll(a.Error, "_", " "), a.Cause} {
+		if why != "" && why != "ok" {
+			what += ": " + why
+		}
 	}
 	var facts []string
 	if a.Agent != "" {
@@ -111,7 +109,7 @@ func (a answer) headline() string {
 	if a.Replayed {
 		facts = append(facts, "answered from memory")
 	}
-	return fmt.Sprintf("%s: %s (%s)", what, why, strings.Join(facts, ", "))
+	return fmt.Sprintf("%s (%s)", what, strings.Join(facts, ", "))
 }
 
 // details spells out what the reason says beyond its name.
@@ -134,4 +132,6 @@ func (a answer) details() []string {
 }
 
 // oneLine keeps a message on one line, whatever an error from below holds.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+func oneLine(s string) string {
+	return strings.Join(strings.Fields(strings.ReplaceAll(s, "\n", "; ")), " ")
+}

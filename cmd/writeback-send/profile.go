@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/password-writeback/writeback/relay/requester"
 )
@@ -35,7 +35,8 @@ type connection struct {
 	json    bool
 }
 
-func (c *connection) register(flags *pflag.FlagSet) {
+func (c *connection) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	flags.StringVar(&c.path, "profile", "", "JSON `file` with what stays the same from call to call")
 	flags.StringVar(&c.flags.Issuer, "issuer", "", "this portal's `id`, as the agents know it")
 	flags.StringVar(&c.flags.Group, "group", "", "`name` of the agents' group")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/password-writeback/writeback/internal/logging"
 	"github.com/password-writeback/writeback/relay/requester"
 )
 
@@ -45,8 +46,8 @@ func newReset() *cobra.Command {
 			})
 		},
 	}
-	link.register(cmd.Flags())
-	who.register(cmd.Flags())
+	link.register(cmd)
+	who.register(cmd)
 	source.register(cmd)
 	cmd.Flags().BoolVar(&mustChange, "must-change", false, "the user must choose another password at the next logon")
 	cmd.Flags().BoolVar(&noUnlock, "no-unlock", false, "leave a locked account locked")
@@ -75,8 +76,8 @@ func newUnlock() *cobra.Command {
 			})
 		},
 	}
-	link.register(cmd.Flags())
-	who.register(cmd.Flags())
+	link.register(cmd)
+	who.register(cmd)
 	return cmd
 }
 
@@ -93,7 +94,7 @@ func newPing() *cobra.Command {
 			return link.send(cmd, client, func(ctx context.Context, client *requester.Client) (requester.Result, error) { return client.Ping(ctx) })
 		},
 	}
-	link.register(cmd.Flags())
+	link.register(cmd)
 	return cmd
 }
 
@@ -118,6 +119,9 @@ func (c *connection) dial(cmd *cobra.Command) (client *requester.Client, hangUp 
 	}
 	config, err := joined.dialConfig()
 	if err != nil {
+		return nil, nil, err
+	}
+	if config.Logger, err = logging.New(cmd.ErrOrStderr(), logging.Options{Level: "warn", Format: "text"}); err != nil {
 		return nil, nil, err
 	}
 	client, err = requester.Dial(cmd.Context(), config)

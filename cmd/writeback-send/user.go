@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/password-writeback/writeback/internal/writeback"
 	"github.com/password-writeback/writeback/relay/requester"
@@ -20,7 +20,8 @@ type person struct {
 	verified string
 }
 
-func (p *person) register(flags *pflag.FlagSet) {
+func (p *person) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	flags.StringVar(&p.sid, "sid", "", "the user's security id, `S-1-5-21-...` (recommended)")
 	flags.StringVar(&p.guid, "guid", "", "the user's objectGUID, `xxxxxxxx-xxxx-...`")
 	flags.StringVar(&p.upn, "upn", "", "the user's `name@domain`")

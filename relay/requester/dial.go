@@ -24,7 +24,7 @@ type DialConfig struct {
 	ResultsConnectionString Secret // for the results queue, with the right Listen; empty: ConnectionString serves it too
 	RequestsQueue           string
 	ResultsQueue            string             // this portal's own, with sessions
-	Logger                  logrus.FieldLogger // told about trouble that is overcome; nil: nobody is told
+	Logger                  logrus.FieldLogger // required: told why answers cannot be received at the moment
 	// NewConn, when set, opens connections in place of TCP and TLS.
 	NewConn func(ctx context.Context) (net.Conn, error)
 }
@@ -32,11 +32,6 @@ type DialConfig struct {
 // Dial makes a client on Azure Service Bus, with a session of its own. It checks the configuration; the connection is made when it is
 // first used.
 func Dial(ctx context.Context, config DialConfig) (*Client, error) {
-	if config.Logger == nil {
-		silent := logrus.New()
-		silent.SetLevel(logrus.PanicLevel)
-		config.Logger = silent
-	}
 	session := NewSession()
 	portal, err := servicebus.DialPortal(ctx, servicebus.PortalConfig{
 		ConnectionString: config.ConnectionString, ResultsConnectionString: config.ResultsConnectionString,
