@@ -24,7 +24,7 @@ const (
 // node is the far end of a link.
 type node struct {
 	kind   nodeKind
-	path   string // in lower case, as claims name it, without "/$management"
+	path   string // in lower case, as claims name it: one for "q" covers "q/$management", but not the other way round
 	name   string // as configured, for people
 	entity *entity
 	broker *broker.Queue // the queue, or its dead-letter queue
@@ -41,11 +41,10 @@ func (s *Server) resolve(address string) (node, bool) {
 	if path == addressCBS {
 		return node{kind: nodeCBS, path: path, name: addressCBS}, true
 	}
-	n := node{}
+	n := node{path: path}
 	if base, ok := strings.CutSuffix(path, suffixManagement); ok {
 		path, n.kind = base, nodeManagement
 	}
-	n.path = path
 	queue, dead := strings.CutSuffix(path, suffixDeadLetter)
 	e, ok := s.queues[queue]
 	if !ok {
