@@ -14,15 +14,18 @@ import (
 )
 
 // stateAttributes are what PasswordState needs.
-var stateAttributes = [...]string{
-	"replPropertyMetaData", "msDS-KeyVersionNumber", "pwdLastSet", "whenChanged", "lockoutTime", "badPwdCount", "msDS-ResultantPSO",
+func stateAttributes() []string {
+	return []string{
+		"replPropertyMetaData", "msDS-KeyVersionNumber", "pwdLastSet", "whenChanged", "lockoutTime", "badPwdCount", "msDS-ResultantPSO",
+	}
 }
 
-// accountAttributes are what an Account needs beside its state. tokenGroups and the msDS ones are constructed: a
-// base read has them, a subtree search does not.
-var accountAttributes = [...]string{
-	"objectGUID", "objectSid", "objectClass", "sAMAccountName", "userPrincipalName", "userAccountControl",
-	"msDS-User-Account-Control-Computed", "accountExpires", "adminCount", "primaryGroupID", "tokenGroups", "mS-DS-ConsistencyGuid",
+// accountAttributes are what an Account needs, its state included. tokenGroups and the msDS ones are constructed: a base read has
+// them, a subtree search does not.
+func accountAttributes() []string {
+	return append(stateAttributes(),
+		"objectGUID", "objectSid", "objectClass", "sAMAccountName", "userPrincipalName", "userAccountControl",
+		"msDS-User-Account-Control-Computed", "accountExpires", "adminCount", "primaryGroupID", "tokenGroups", "mS-DS-ConsistencyGuid")
 }
 
 // lockoutFlag is UF_LOCKOUT of msDS-User-Account-Control-Computed: locked out, and the lockout has not run out (MS-ADTS 3.1.1.4.5.17).
@@ -198,7 +201,9 @@ type domainPolicy struct {
 	minAge           time.Duration
 }
 
-var policyAttributes = [...]string{"objectSid", "lockoutThreshold", "minPwdLength", "minPwdAge", "pwdProperties"}
+func policyAttributes() []string {
+	return []string{"objectSid", "lockoutThreshold", "minPwdLength", "minPwdAge", "pwdProperties"}
+}
 
 // policyLife is how long a policy that was read is believed.
 const policyLife = time.Minute

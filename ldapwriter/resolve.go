@@ -89,7 +89,7 @@ func (d *domain) resolve(ctx context.Context, q query) (writeback.Account, error
 
 // resolve looks for the account on c.
 func (c *controller) resolve(ctx context.Context, q query) (writeback.Account, error) {
-	seen, err := c.look(ctx, q, accountAndState())
+	seen, err := c.look(ctx, q, accountAttributes())
 	if err != nil {
 		return writeback.Account{}, err
 	}
@@ -103,10 +103,6 @@ func (c *controller) resolve(ctx context.Context, q query) (writeback.Account, e
 			fmt.Errorf("the account found does not have the immutable id %s", immutableIDText(q.asserted)))
 	}
 	return c.account(seen)
-}
-
-func accountAndState() []string {
-	return append(append([]string{}, accountAttributes[:]...), stateAttributes[:]...)
 }
 
 // inSearchBase also bounds what was found by GUID or SID, which knows no search base.
@@ -213,7 +209,7 @@ func (c *controller) currentPolicy(conn *ldap.Conn, s *session) (domainPolicy, e
 	if policy := c.knownPolicy(); time.Since(policy.readAt) < policyLife {
 		return policy, nil
 	}
-	entry, err := s.readOne(conn, s.root.namingContext, "(objectClass=*)", policyAttributes[:])
+	entry, err := s.readOne(conn, s.root.namingContext, "(objectClass=*)", policyAttributes())
 	if err != nil && answered(err) {
 		return domainPolicy{}, nil // not readable: nothing is known, and what needs it is not done
 	}
@@ -240,7 +236,7 @@ func (d *Directory) PasswordState(ctx context.Context, account writeback.Account
 	if err != nil {
 		return writeback.PasswordState{}, err
 	}
-	seen, err := c.look(ctx, query{base: guidDN(account.GUID)}, stateAttributes[:])
+	seen, err := c.look(ctx, query{base: guidDN(account.GUID)}, stateAttributes())
 	if err != nil {
 		return writeback.PasswordState{}, err
 	}

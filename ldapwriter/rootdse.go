@@ -19,8 +19,6 @@ type rootDSE struct {
 	domainScope   bool   // the domain-scope control is known
 }
 
-var rootAttributes = [...]string{"defaultNamingContext", "supportedControl", "currentTime"}
-
 // clock is one look at a controller's clock.
 type clock struct{ theirs, ours time.Time }
 
@@ -31,7 +29,7 @@ func (c clock) offset() time.Duration { return c.theirs.Sub(c.ours) }
 func (s *session) greet(ctx context.Context, domain string) (clock, error) {
 	var entry *ldap.Entry
 	err := s.do(ctx, func(conn *ldap.Conn) (err error) {
-		entry, err = s.readOne(conn, "", "(objectClass=*)", rootAttributes[:])
+		entry, err = s.readOne(conn, "", "(objectClass=*)", []string{"defaultNamingContext", "supportedControl", "currentTime"})
 		return err
 	})
 	if err != nil {
@@ -54,7 +52,7 @@ func (s *session) greet(ctx context.Context, domain string) (clock, error) {
 
 // now asks for the controller's clock.
 func (s *session) now(conn *ldap.Conn) (clock, error) {
-	entry, err := s.readOne(conn, "", "(objectClass=*)", rootAttributes[2:])
+	entry, err := s.readOne(conn, "", "(objectClass=*)", []string{"currentTime"})
 	if err != nil {
 		return clock{}, err
 	}

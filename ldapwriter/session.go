@@ -26,7 +26,8 @@ type session struct {
 // wire is the TLS connection below go-ldap. It counts the writes that were tried, so that "nothing was sent" can be told from
 // "sent, but no answer": go-ldap reports both alike.
 type wire struct {
-	net.Conn
+	*tls.Conn
+	socket net.Conn
 	writes atomic.Int64
 }
 
@@ -50,7 +51,11 @@ func dial(ctx context.Context, address string, config *tls.Config) (*session, er
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{Conn: raw}
+	secured, ok := raw.(*tls.Conn)
+	if !ok {
+		return nil, fmt.Errorf("tls.Dialer returned a %T", raw)
+	}
+	w := &wire{Conn: secured, socket: secured.NetConn()}
 	conn := ldap.NewConn(w, true)
 	conn.Start()
 	return &session{conn: conn, wire: w, lastUsed: time.Now()}, nil
@@ -62,7 +67,7 @@ func (s *session) do(ctx context.Context, operation func(*ldap.Conn) error) erro
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = s.wire.Close() })
+	stop := context.AfterFunc(ctx, s.cut)
 	err := operation(s.conn)
 	if !stop() {
 		s.broken = true
@@ -90,19 +95,22 @@ func (s *session) bind(ctx context.Context, user string, password secret.Value) 
 // usable reports whether the session may be used once more.
 func (s *session) usable() bool { return !s.broken && !s.conn.IsClosing() }
 
+// cut closes the socket, below TLS, whose own Close would wait for a peer that no longer reads. go-ldap then gives up by itself.
+func (s *session) cut() { _ = s.wire.socket.Close() }
+
 // close ends the connection. The socket goes first: go-ldap's Close waits for a writer that may be stuck in it.
 func (s *session) close() {
-	_ = s.wire.Close()
+	s.cut()
 	_ = s.conn.Close()
 }
 
 // certificateExpires returns when the controller's certificate ends; zero where it is not known.
 func (s *session) certificateExpires() time.Time {
-	tlsConn, ok := s.wire.Conn.(*tls.Conn)
-	if !ok || len(tlsConn.ConnectionState().PeerCertificates) == 0 {
+	chain := s.wire.ConnectionState().PeerCertificates
+	if len(chain) == 0 {
 		return time.Time{}
 	}
-	return tlsConn.ConnectionState().PeerCertificates[0].NotAfter
+	return chain[0].NotAfter
 }
 
 // unknownCriticalControl is what go-ldap makes of Samba's answer to a critical control it does not know: an extended

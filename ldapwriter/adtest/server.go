@@ -71,7 +71,7 @@ func New(options Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", options.Address)
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", options.Address)
 	if err != nil {
 		return nil, err
 	}
