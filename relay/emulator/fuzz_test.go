@@ -84,14 +84,14 @@ func sessionWork(f *testing.F, c *azservicebus.Client) {
 
 // prologue opens a connection and a session, so that the fuzzer need not find the way in.
 func prologue(f *testing.F) []byte {
-	b := append([]byte{}, amqp.HeaderSASL[:]...)
+	b := []byte(amqp.HeaderSASL)
 	add := func(kind byte, p amqp.Performative) {
 		var err error
 		b, err = amqp.AppendFrame(b, kind, 0, p, nil)
 		must(f, err)
 	}
 	add(amqp.FrameSASL, &amqp.Init{Mechanism: "ANONYMOUS"})
-	b = append(b, amqp.HeaderAMQP[:]...)
+	b = append(b, amqp.HeaderAMQP...)
 	add(amqp.FrameAMQP, &amqp.Open{ContainerID: "f", MaxFrameSize: 512})
 	add(amqp.FrameAMQP, &amqp.Begin{IncomingWindow: 10, OutgoingWindow: 10})
 	return b
@@ -99,7 +99,7 @@ func prologue(f *testing.F) []byte {
 
 // afterBegin is the part of a trace behind its open and its first begin.
 func afterBegin(f *testing.F, trace []byte) []byte {
-	_, rest, found := bytes.Cut(trace, amqp.HeaderAMQP[:])
+	_, rest, found := bytes.Cut(trace, []byte(amqp.HeaderAMQP))
 	if !found {
 		f.Fatal("a trace without an AMQP header")
 	}

@@ -36,11 +36,11 @@ func (c *conn) layer(want amqp.Header) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.net.Write(want[:]); err != nil {
+	if _, err := c.net.Write([]byte(want)); err != nil {
 		return err
 	}
 	if got != want {
-		return fmt.Errorf("protocol header %q", got[:])
+		return fmt.Errorf("protocol header %q", got)
 	}
 	return nil
 }

@@ -100,7 +100,7 @@ func expectPayload[T amqp.Performative](p *peer) (T, []byte) {
 // layer exchanges protocol headers.
 func (p *peer) layer(h amqp.Header) {
 	p.t.Helper()
-	p.write(h[:])
+	p.write([]byte(h))
 	if got, err := amqp.ReadHeader(p.in); err != nil || got != h {
 		p.t.Fatalf("header %q, %v", got, err)
 	}

@@ -18,18 +18,21 @@ const MinMaxFrameSize = 512
 const frameHeaderSize = 8
 
 // Header is the eight bytes that open a protocol layer.
-type Header [8]byte
+type Header string
 
 // The two protocol layers this dialect uses, in this order.
-var (
-	HeaderSASL = Header{'A', 'M', 'Q', 'P', 3, 1, 0, 0}
-	HeaderAMQP = Header{'A', 'M', 'Q', 'P', 0, 1, 0, 0}
+const (
+	HeaderSASL Header = "AMQP\x03\x01\x00\x00"
+	HeaderAMQP Header = "AMQP\x00\x01\x00\x00"
 )
 
 // ReadHeader reads a protocol header.
-func ReadHeader(r io.Reader) (h Header, err error) {
-	_, err = io.ReadFull(r, h[:])
-	return h, err
+func ReadHeader(r io.Reader) (Header, error) {
+	var b [8]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return "", err
+	}
+	return Header(b[:]), nil
 }
 
 // Frame is one frame. Body is nil for an empty frame, which only says that the peer is alive.
