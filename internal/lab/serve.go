@@ -26,8 +26,8 @@ type ServeOptions struct {
 	// Programs is the folder of writeback-agent and writeback-send, for the commands that are shown; empty: they are on the PATH.
 	Programs string
 	Style    Style
-	Stdout io.Writer
-	Log    logrus.FieldLogger
+	Stdout   io.Writer
+	Log      logrus.FieldLogger
 }
 
 // Serve runs the queues and the directory until ctx ends, and tells how to run an agent and a sender against them.
