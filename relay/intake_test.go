@@ -47,6 +47,23 @@ func TestStatsTellTheConnection(t *testing.T) {
 	}
 }
 
+func TestStatsAreASnapshot(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b, c := config(t, working(0))
+		b.start(c)
+		before := b.loop.Stats()
+		b.source.put("a", time.Hour)
+		synctest.Wait()
+		if before.Received != 0 || len(before.Settled) != 0 {
+			t.Errorf("a snapshot changed afterwards: %+v", before)
+		}
+		if after := b.loop.Stats(); after.Received != 1 || !after.LastReceive.Equal(time.Now()) {
+			t.Errorf("received %d, last at %v; want 1, just now", after.Received, after.LastReceive)
+		}
+		b.end()
+	})
+}
+
 func TestConcurrencyIsBoundedAndNothingIsReceivedWithoutASlot(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		release := make(chan struct{})
