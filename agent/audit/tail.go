@@ -68,8 +68,8 @@ type ending struct {
 }
 
 // verifyTail checks the chain within one file. What follows the last good line counts as torn only if it can be the rest of
-// a write that a crash cut off: unfinished, or with pages the file system never filled; and only behind the head, because
-// what the head names was acknowledged. Everything else that is not a good line is damage.
+// a write that a crash cut off: unfinished, or with pages the file system never filled. Everything else that is not a good
+// line is damage. (That nothing is set aside which was acknowledged follows from the head, which the caller compares.)
 func verifyTail(ctx context.Context, file *os.File, name string, head Position) (ending, error) {
 	first, _ := firstOf(name)
 	end := ending{last: Position{Sequence: first - 1, Hash: firstPrevious()}} // the hash counts for the first file only
@@ -91,7 +91,7 @@ func verifyTail(ctx context.Context, file *os.File, name string, head Position) 
 			end.size = reader.offset
 			continue
 		}
-		if end.last.Sequence < head.Sequence || !(errors.Is(err, errUnfinished) || bytes.IndexByte(text, 0) >= 0) {
+		if !errors.Is(err, errUnfinished) && bytes.IndexByte(text, 0) < 0 {
 			return end, fmt.Errorf("%w: line %d: %w", ErrDamaged, reader.number, err)
 		}
 		info, err := file.Stat()

@@ -304,12 +304,15 @@ func TestRulesAreCopied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Issuers["portal"].Scope[0] = root
+	r.Issuers["portal"].Scope[0] = services
 	r.Domains["corp.example"].Include[0] = root
 	r.Issuers["portal"].Operations[0] = writeback.OpPing
-	a := account()
-	a.Containers = []string{root}
-	check(t, g.CheckAccount(request(), a, noon), writeback.PolicyOutOfScope, "", "")
+	r.Issuers["portal"].AllowedMethods[0] = "sms"
+	for _, containers := range [][]string{{root}, {services, root}} {
+		a := account()
+		a.Containers = containers
+		check(t, g.CheckAccount(request(), a, noon), writeback.PolicyOutOfScope, "", "")
+	}
 	check(t, g.CheckIssuer(claims(), noon), writeback.ReasonOK, "", "")
 }
 

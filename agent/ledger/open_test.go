@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -105,6 +106,10 @@ func TestDamagedFiles(t *testing.T) {
 			b.must(err)
 			b.must(os.WriteFile(b.options.Path, damage(b, content), 0o600))
 			refusesToOpen(b, ledger.ErrCorrupt)
+			if name == "cut in half" {
+				_, err := ledger.Open(b.Context(), b.options)
+				same(t, strings.Contains(err.Error(), "bytes and should have at least"), true)
+			}
 			refusesToOpen(b, ledger.ErrCorrupt) // not ErrLocked: the first try let go of the file
 		})
 	}
