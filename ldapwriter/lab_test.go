@@ -163,3 +163,6 @@ func asError(t testing.TB, err error) *writeback.Error {
 	}
 	return typed
 }
+
+// ahead is the clock of a controller that is seven minutes ahead.
+func ahead() time.Time { return time.Now().Add(7 * time.Minute) }
