@@ -101,7 +101,7 @@ func TestDialNamesEverythingThatIsMissing(t *testing.T) {
 		fields []string
 	}{
 		{agent, []string{"ConnectionString", "RequestsQueue", "Logger"}},
-		{portal, []string{"ConnectionString", "RequestsQueue", "ResultsQueue", "Session", "Logger"}},
+		{portal, []string{"ConnectionString", "RequestsQueue", "ResultsQueue", "Session"}},
 	} {
 		for _, field := range row.fields {
 			if row.err == nil || !strings.Contains(row.err.Error(), "servicebus: "+field) {

@@ -26,7 +26,7 @@ type PortalConfig struct {
 	Session string
 	// NewConn, when set, opens connections in place of TCP and TLS.
 	NewConn NewConn
-	// Logger is told about trouble that ReceiveResult overcomes by itself.
+	// Logger is told about trouble that ReceiveResult overcomes by itself. Nil: nobody is.
 	Logger logrus.FieldLogger
 }
 
@@ -82,9 +82,6 @@ func (c PortalConfig) checkNames() error {
 	}
 	if c.Session == "" || len(c.Session) > maxSession {
 		faults = append(faults, misconfigured("Use a fresh random id.", "Session must have 1 to %d characters", maxSession))
-	}
-	if c.Logger == nil {
-		faults = append(faults, misconfigured("Pass a logger.", "Logger is missing"))
 	}
 	return errors.Join(faults...)
 }

@@ -115,6 +115,20 @@ func TestBrokerDownForAWhile(t *testing.T) {
 	})
 }
 
+func TestPortalWithoutALogger(t *testing.T) {
+	bubble(t, func(t *testing.T, b *broker) {
+		b.log = nil
+		b.portal("ours", func(p *servicebus.Portal) {
+			b.setDown(true)
+			ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+			defer cancel()
+			if _, _, err := p.ReceiveResult(ctx); err == nil {
+				t.Error("no error although nobody answers")
+			}
+		})
+	})
+}
+
 func TestBusySessionIsWaitedFor(t *testing.T) {
 	bubble(t, func(t *testing.T, b *broker) {
 		b.answer("ours", "1")

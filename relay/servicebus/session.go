@@ -44,7 +44,7 @@ func (p *Portal) ReceiveResult(ctx context.Context) (token []byte, correlationID
 			return nil, "", fmt.Errorf("servicebus: queue %q at %s: %w", p.config.ResultsQueue, p.results.endpoint.address(), err)
 		}
 		pause := pauses.NextBackOff()
-		p.config.Logger.WithError(err).WithField("retry_in", pause.String()).Warn("servicebus: cannot receive results")
+		p.warn(err, "servicebus: cannot receive results; trying again in "+pause.String())
 		wait(ctx, pause)
 	}
 }
@@ -65,7 +65,7 @@ func (p *Portal) next(ctx context.Context) (*azservicebus.ReceivedMessage, error
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case errors.Is(err, errPoison):
-		p.config.Logger.WithError(err).Warn("servicebus: a result cannot be read and is left in the queue")
+		p.warn(err, "servicebus: a result cannot be read and is left in the queue")
 		return nil, nil
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, nil
@@ -124,8 +124,14 @@ func (p *Portal) complete(ctx context.Context, message *azservicebus.ReceivedMes
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), firstTry)
 	defer cancel()
 	if err := p.session.receiver.CompleteMessage(limited, message, nil); err != nil {
-		p.config.Logger.WithError(err).Warn("servicebus: cannot complete a result; it may come again")
+		p.warn(err, "servicebus: cannot complete a result; it may come again")
 		p.lose()
+	}
+}
+
+func (p *Portal) warn(err error, what string) {
+	if p.config.Logger != nil {
+		p.config.Logger.WithError(err).Warn(what)
 	}
 }
 
