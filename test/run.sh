@@ -10,10 +10,9 @@ export LC_ALL=C.UTF-8
 read -ra packages <<<"${PACKAGES:-./...}"
 read -ra flags <<<"${TESTFLAGS:-}"
 failed=()
-step() { # step NAME CMD...: runs CMD and remembers a failure
+step() { # step NAME CMD...: runs CMD, and remembers NAME when it fails
 	echo "== $1" >&2
-	shift
-	"$@" || failed+=("$*")
+	"${@:2}" || failed+=("$1")
 }
 
 work=$(mktemp -d)
