@@ -11,14 +11,14 @@ import (
 )
 
 // testKilled kills the agent where it hurts and starts it again.
-func testKilled(t *testing.T, program string) {
+func testKilled(t *testing.T, built programs) {
 	t.Run("BetweenRequests", func(t *testing.T) {
 		t.Parallel()
-		killedBetweenRequests(t, installFake(t, program))
+		killedBetweenRequests(t, installFake(t, built))
 	})
 	t.Run("WhileWriting", func(t *testing.T) {
 		t.Parallel()
-		killedWhileWriting(t, installFake(t, program))
+		killedWhileWriting(t, installFake(t, built))
 	})
 }
 
@@ -110,8 +110,8 @@ func (in *installation) exchangeLater(t *testing.T, token []byte) (wait func() w
 }
 
 // testOutage cuts what the agent is connected to: it comes back by itself.
-func testOutage(t *testing.T, program string) {
-	f := installFake(t, program)
+func testOutage(t *testing.T, built programs) {
+	f := installFake(t, built)
 	f.wantReset(t, "ada")
 	f.namespace.DropConnections()
 	f.wantReset(t, "ben")

@@ -12,11 +12,11 @@ import (
 )
 
 // testDemo runs the demonstration in both of its forms.
-func testDemo(t *testing.T, program string) {
+func testDemo(t *testing.T, built programs) {
 	t.Run("Table", func(t *testing.T) {
 		t.Parallel()
 		var out bytes.Buffer
-		if err := lab.Demo(t.Context(), lab.DemoOptions{Agent: program, Stdout: &out, Stderr: &out, Log: quiet(t)}); err != nil {
+		if err := lab.Demo(t.Context(), lab.DemoOptions{Agent: built.agent, Stdout: &out, Stderr: &out, Log: quiet(t)}); err != nil {
 			t.Errorf("the demonstration failed: %v", err)
 		}
 		for _, text := range []string{
@@ -36,7 +36,7 @@ func testDemo(t *testing.T, program string) {
 	t.Run("JSON", func(t *testing.T) {
 		t.Parallel()
 		var out bytes.Buffer
-		check(t, lab.Demo(t.Context(), lab.DemoOptions{Agent: program, JSON: true, Stdout: &out, Stderr: &out, Log: quiet(t)}))
+		check(t, lab.Demo(t.Context(), lab.DemoOptions{Agent: built.agent, JSON: true, Stdout: &out, Stderr: &out, Log: quiet(t)}))
 		var report lab.Report
 		check(t, json.Unmarshal(out.Bytes(), &report))
 		if !report.OK || len(report.Rows) < 12 || len(report.Proofs) < 6 || len(report.Status) == 0 {
@@ -55,7 +55,7 @@ func testDemo(t *testing.T, program string) {
 }
 
 // testBrokenAgent gives the demonstration a program that fails: it must say so and must not call that a success.
-func testBrokenAgent(t *testing.T, _ string) {
+func testBrokenAgent(t *testing.T, _ programs) {
 	broken, err := exec.LookPath("false")
 	if err != nil {
 		t.Skip("needs the program \"false\"")

@@ -17,12 +17,12 @@ type fake struct {
 	directory *lab.Directory
 }
 
-func installFake(t *testing.T, program string) fake {
+func installFake(t *testing.T, built programs) fake {
 	t.Helper()
 	directory, err := lab.OpenDirectory("")
 	check(t, err)
 	t.Cleanup(func() { check(t, directory.Close()) })
-	return fake{directory: directory, installation: install(t, program, directory.Domain())}
+	return fake{directory: directory, installation: install(t, built, directory.Domain())}
 }
 
 // wantReset resets a person and proves that the new password logs on.
@@ -51,8 +51,8 @@ const (
 )
 
 // testHostile puts messages into the queue that anybody with the right Send could, past every library that makes requests.
-func testHostile(t *testing.T, program string) {
-	f := installFake(t, program)
+func testHostile(t *testing.T, built programs) {
+	f := installFake(t, built)
 	send := rawSender(t, f.namespace)
 	jwt := "application/jwt"
 	for range malformed - 3 {

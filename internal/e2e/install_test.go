@@ -23,29 +23,35 @@ import (
 // patience bounds every single wait; nothing takes that long unless it is broken.
 const patience = 30 * time.Second
 
-// TestEndToEnd builds the agent once and runs everything against the program as it is shipped.
+// TestEndToEnd builds the programs once and runs everything against them as they are shipped.
 func TestEndToEnd(t *testing.T) {
-	program := buildAgent(t)
-	for name, test := range map[string]func(*testing.T, string){
-		"Demo": testDemo, "DemoOfABrokenAgent": testBrokenAgent, "Hostile": testHostile, "Killed": testKilled, "Outage": testOutage, "Samba": testSamba,
+	built := build(t)
+	for name, test := range map[string]func(*testing.T, programs){
+		"Demo": testDemo, "DemoOfABrokenAgent": testBrokenAgent, "Serve": testServe,
+		"Hostile": testHostile, "Killed": testKilled, "Outage": testOutage, "Samba": testSamba,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, program)
+			test(t, built)
 		})
 	}
 }
 
-// buildAgent builds the program without the race detector, as it is released.
-func buildAgent(t *testing.T) string {
+// programs are the paths of what is installed.
+type programs struct{ agent, send, lab string }
+
+// build builds the programs without the race detector, as they are released.
+func build(t *testing.T) programs {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "writeback-agent"+executable)
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/password-writeback/writeback/cmd/writeback-agent")
+	folder := t.TempDir()
+	const commands = "github.com/password-writeback/writeback/cmd/"
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", folder, commands+"writeback-agent", commands+"writeback-send", commands+"writeback-lab")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the agent: %v\n%s", err, output)
+		t.Fatalf("build the programs: %v\n%s", err, output)
 	}
-	return program
+	path := func(name string) string { return filepath.Join(folder, name+executable) }
+	return programs{agent: path("writeback-agent"), send: path("writeback-send"), lab: path("writeback-lab")}
 }
 
 // installation is one agent with its surroundings.
@@ -58,7 +64,7 @@ type installation struct {
 }
 
 // install sets up an agent for domain, starts it and waits until it is ready. Its log is shown when the test fails.
-func install(t *testing.T, program string, domain lab.Domain) *installation {
+func install(t *testing.T, built programs, domain lab.Domain) *installation {
 	t.Helper()
 	in := &installation{}
 	var err error
@@ -67,7 +73,7 @@ func install(t *testing.T, program string, domain lab.Domain) *installation {
 	t.Cleanup(func() { check(t, in.namespace.Close()) })
 	site, err := lab.NewSite(shortFolder(t), in.namespace, domain)
 	check(t, err)
-	in.program, err = lab.FindProgram(program, site)
+	in.program, err = lab.FindProgram(built.agent, site)
 	check(t, err)
 	in.agentKeys, err = in.program.MakeKeys(t.Context())
 	check(t, err)

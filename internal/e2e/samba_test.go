@@ -23,11 +23,11 @@ type real struct {
 	samba *sambalab.Lab
 }
 
-func testSamba(t *testing.T, program string) {
-	r := installReal(t, program, "require")
+func testSamba(t *testing.T, built programs) {
+	r := installReal(t, built, "require")
 	t.Run("EveryIdentifier", r.everyIdentifier)
 	t.Run("BeyondASCII", r.beyondASCII)
-	t.Run("MustChange", func(t *testing.T) { r.mustChange(t, installReal(t, program, "warn")) })
+	t.Run("MustChange", func(t *testing.T) { r.mustChange(t, installReal(t, built, "warn")) })
 	t.Run("Unlock", r.unlock)
 	t.Run("ResetUnlocks", r.resetUnlocks)
 	t.Run("PasswordPolicy", r.passwordPolicy)
@@ -36,12 +36,12 @@ func testSamba(t *testing.T, program string) {
 }
 
 // installReal starts an agent with the given rule for controllers that cannot enforce the history.
-func installReal(t *testing.T, program, hints string) real {
+func installReal(t *testing.T, built programs, hints string) real {
 	t.Helper()
 	samba := sambalab.Open(t)
 	authority, err := os.ReadFile(samba.CAFile)
 	check(t, err)
-	return real{samba: samba, installation: install(t, program, lab.Domain{
+	return real{samba: samba, installation: install(t, built, lab.Domain{
 		Name: strings.ToLower(samba.Realm), NetBIOSName: "CORP", Controller: samba.Addr, Authority: authority,
 		BindUser: samba.ServiceUser, Password: samba.ServicePassword, Hints: hints,
 		// The second one is in the agent's scope but not delegated to its account.
