@@ -159,6 +159,7 @@ func TestRejectedClaims(t *testing.T) {
 		{"sealed an object", claim("sealed", map[string]any{w.agentKey.KeyID(): map[string]any{}}), malformed, true},
 		{"sealed with a space", claim("sealed", map[string]any{w.agentKey.KeyID(): "a. b.c.d.e"}), malformed, true},
 		{"sealed too long", claim("sealed", map[string]any{w.agentKey.KeyID(): long(16<<10 + 1)}), malformed, true},
+		{"a member twice inside act", claim("act", json.RawMessage(`{"kind":"self","kind":"self"}`)), malformed, false},
 		{"nested too deeply", claim("act", json.RawMessage(strings.Repeat("[", 20)+strings.Repeat("]", 20))), malformed, false},
 	}
 	for _, name := range []string{"iss", "aud", "jti", "reply"} {
@@ -217,6 +218,11 @@ func TestRejectedSealedParts(t *testing.T) {
 		{"padding of zeros", func(d *envelopetest.Draft) {
 			text, _ := json.Marshal(d.Sealed)
 			d.RawSealed = append(text, make([]byte, 512-len(text)%512)...)
+		}, undecryptable, true},
+		{"padding that ends in a line end", func(d *envelopetest.Draft) {
+			text, _ := json.Marshal(d.Sealed)
+			d.RawSealed = envelopetest.Pad(text)
+			d.RawSealed[len(d.RawSealed)-1] = '\n'
 		}, undecryptable, true},
 		{"only padding", func(d *envelopetest.Draft) { d.RawSealed = bytes.Repeat([]byte{' '}, 512) }, undecryptable, true},
 		{"empty", func(d *envelopetest.Draft) { d.RawSealed = []byte{} }, undecryptable, true},

@@ -129,6 +129,7 @@ func TestRejectedResults(t *testing.T) {
 		{"as it should be", func(*parts) {}, writeback.ReasonOK},
 		{"an unknown reason", set("reason", "user.on_holiday"), writeback.ReasonOK},
 		{"an unknown member of detail", set("detail", map[string]any{"colour": "red"}), writeback.ReasonOK},
+		{"a member twice, deep in what is ignored", set("detail", map[string]any{"colour": json.RawMessage(`{"a":1,"a":1}`)}), malformed},
 		{"unknown claim", set("extra", 1), malformed},
 		{"unknown outcome", set("outcome", "maybe"), malformed},
 		{"for another portal", set("aud", "https://other.example.test"), untrusted},

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/password-writeback/writeback/internal/secret"
+)
+
+// openTerminal makes a pseudo-terminal: the person's end and the program's end.
+func openTerminal(t *testing.T) (person, program *os.File) {
+	t.Helper()
+	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("no pseudo-terminals here: %v", err)
+	}
+	t.Cleanup(func() { person.Close() })
+	if err := unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Skipf("no pseudo-terminals here: %v", err)
+	}
+	number, err := unix.IoctlGetInt(int(person.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("no pseudo-terminals here: %v", err)
+	}
+	t.Cleanup(func() { program.Close() })
+	return person, program
+}
+
+func echoes(t *testing.T, terminal *os.File) bool {
+	t.Helper()
+	state, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state.Lflag&unix.ECHO != 0
+}
+
+// prompts hands out what is asked, one prompt at a time.
+type prompts chan string
+
+func (p prompts) Write(b []byte) (int, error) {
+	if text := strings.TrimSpace(string(b)); text != "" {
+		p <- text
+	}
+	return len(b), nil
+}
+
+// typeSilently types a line once the echo is off, as a person does who sees the prompt.
+func typeSilently(t *testing.T, person, program *os.File, line string) {
+	t.Helper()
+	for give := time.Now().Add(10 * time.Second); echoes(t, program); time.Sleep(time.Millisecond) {
+		if time.Now().After(give) {
+			t.Fatal("the terminal still echoes at the prompt")
+		}
+	}
+	if _, err := person.WriteString(line + "\n"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestThePasswordIsTypedWithoutEcho(t *testing.T) {
+	person, program := openTerminal(t)
+	asked := make(prompts, 8)
+	var seen bytes.Buffer
+	var lock sync.Mutex
+	go func() {
+		buffer := make([]byte, 256)
+		for {
+			n, err := person.Read(buffer)
+			lock.Lock()
+			seen.Write(buffer[:n])
+			lock.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	done := make(chan error, 1)
+	go func() {
+		password, err := readTerminal(context.Background(), asked, int(program.Fd()))
+		if err == nil && !password.Equal(secret.NewString(" Grüße 42 ")) {
+			err = fmt.Errorf("another password of %d bytes was read", password.Len())
+		}
+		done <- err
+	}()
+	for _, want := range []string{"New password:", "Again:"} {
+		if got := <-asked; got != want {
+			t.Errorf("prompt %q, want %q", got, want)
+		}
+		typeSilently(t, person, program, " Grüße 42 ")
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if !echoes(t, program) {
+		t.Error("the echo is still off")
+	}
+	lock.Lock()
+	defer lock.Unlock()
+	if strings.Contains(seen.String(), "Gr") {
+		t.Errorf("the terminal showed %q", seen.String())
+	}
+}
+
+func TestAnInterruptTurnsTheEchoOnAgain(t *testing.T) {
+	_, program := openTerminal(t)
+	asked := make(prompts, 8)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		_, err := readTerminal(ctx, asked, int(program.Fd()))
+		done <- err
+	}()
+	<-asked
+	for echoes(t, program) {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-done; err == nil || !strings.Contains(err.Error(), "interrupted") {
+		t.Errorf("%v", err)
+	}
+	if !echoes(t, program) {
+		t.Error("the echo is still off")
+	}
+}
