@@ -195,7 +195,7 @@ func lookFailure(err error) error {
 	case errors.Is(err, errReferral), ok && code == ldap.LDAPResultNoSuchObject, ok && code == ldap.LDAPResultInvalidDNSyntax:
 		return &writeback.Error{
 			Reason: writeback.AgentMisconfigured, Cause: cleaned(err),
-			Hint: "The controller does not hold the search base: correct domains[].search_base, or leave it out.",
+			Hint: "The controller does not hold all of the search base and refers elsewhere: correct domains[].search_base.",
 		}
 	case unreachable(err):
 		return unavailable(err)

@@ -28,6 +28,8 @@ type Options struct {
 	WithoutPolicyHints bool
 	// DeprecatedPolicyHints offers the control by its old OID only, as before Windows Server 2016.
 	DeprecatedPolicyHints bool
+	// WithoutDomainScope makes it a controller that does not know that control.
+	WithoutDomainScope bool
 	// Unreadable attributes are left out of every answer, as AD does with what may not be read.
 	Unreadable []string
 }

@@ -109,7 +109,10 @@ func (c *session) pause(d time.Duration, event <-chan struct{}) {
 
 // known lists the controls this controller offers in supportedControl.
 func (c *session) known() []string {
-	controls := []string{domainScope}
+	var controls []string
+	if !c.server.options.WithoutDomainScope {
+		controls = append(controls, domainScope)
+	}
 	if c.server.options.WithoutPolicyHints {
 		return controls
 	}
