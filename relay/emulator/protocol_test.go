@@ -186,6 +186,7 @@ func TestSmallFramesAndSessionWindow(t *testing.T) {
 	if !first.More || len(first.DeliveryTag) != 16 || len(part) > 512 {
 		t.Fatalf("first frame %+v with %d bytes", first, len(part))
 	}
+	p.begin(1, 10) // answered at once: the window is used up, so no second frame comes in between
 	message := part
 	for window := uint32(3); ; window++ {
 		p.credit(0, 0, 1, window, false)
@@ -362,4 +363,45 @@ func TestTokenExpiresWhileWaitingForASession(t *testing.T) {
 		})
 		p.wantRefusal(expect[*amqp.Attach](p), "amqp:unauthorized-access")
 	})
+}
+
+func TestDeliveryTagIsTheTokenInGUIDOrder(t *testing.T) {
+	s := newServer(t, standard())
+	fill(t, s, 1)
+	p := authorised(t, s)
+	p.receiver(0, plainQueue)
+	p.credit(0, 0, 1, 5000, false)
+	tr, payload := expectPayload[*amqp.Transfer](p)
+	m, err := amqp.ParseMessage(payload)
+	must(t, err)
+	u, _ := amqp.Lookup[amqp.UUID](m.DeliveryAnnotations, "x-opt-lock-token")
+	want := []byte{u[3], u[2], u[1], u[0], u[5], u[4], u[7], u[6], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]}
+	if !bytes.Equal(tr.DeliveryTag, want) {
+		t.Errorf("tag %x, token %s", tr.DeliveryTag, u)
+	}
+	dead := amqp.Rejected{Error: &amqp.Error{Condition: "com.microsoft:dead-letter"}}
+	p.say(&amqp.Disposition{Role: amqp.RoleReceiver, First: *tr.DeliveryID, State: dead})
+	if d := expect[*amqp.Disposition](p); d.State != (amqp.Rejected{}) {
+		t.Errorf("dead-lettering is answered with %+v; an error in it means failure", d.State)
+	}
+}
+
+func TestManagementAsksForTheRightOfEachOperation(t *testing.T) {
+	p := opened(t, newServer(t, guarded()))
+	p.putToken(sign("sb://emulator.test/", "everyone-sends", "key of everyone-sends", time.Now().Add(time.Hour)))
+	for op, status := range map[string]int32{"com.microsoft:peek-message": 401, "com.microsoft:cancel-scheduled-message": 404} {
+		args := amqp.Map{{Key: "sequence-numbers", Value: amqp.List{int64(1)}}}
+		if got, _ := p.request(plainQueue+"/$management", amqp.Map{{Key: "operation", Value: op}}, args); got != status {
+			t.Errorf("%s: status %d, want %d", op, got, status)
+		}
+	}
+}
+
+func TestMoreMessagesThanCreditAndWindowHold(t *testing.T) {
+	const n = 5500
+	s := newServer(t, standard())
+	fill(t, s, n)
+	if got := counts(t, s, plainQueue).Active; got != n {
+		t.Errorf("%d of %d messages arrived", got, n)
+	}
 }
