@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/password-writeback/writeback/internal/logging"
 	"github.com/password-writeback/writeback/relay/requester"
 )
 
@@ -119,9 +118,6 @@ func (c *connection) dial(cmd *cobra.Command) (client *requester.Client, hangUp 
 	}
 	config, err := joined.dialConfig()
 	if err != nil {
-		return nil, nil, err
-	}
-	if config.Logger, err = logging.New(cmd.ErrOrStderr(), logging.Options{Level: "warn", Format: "text"}); err != nil {
 		return nil, nil, err
 	}
 	client, err = requester.Dial(cmd.Context(), config)

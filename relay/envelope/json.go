@@ -12,6 +12,8 @@ import (
 const (
 	maxDepth    = 6
 	maxElements = 64 // members of an object, elements of an array
+	// usualMembers is room for all members of most objects of the protocol.
+	usualMembers = 12
 )
 
 // faults of the JSON reader. None of them quotes the input, which may be a decrypted password.
@@ -113,10 +115,10 @@ func (s *scanner) take(c byte) bool {
 // object reads from the opening brace to the closing one.
 func (s *scanner) object(depth int) (object, error) {
 	s.pos++
-	var members object
 	if s.take('}') {
-		return members, nil
+		return nil, nil
 	}
+	members := make(object, 0, usualMembers)
 	for {
 		m, err := s.member(depth)
 		if err != nil {

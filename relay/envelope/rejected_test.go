@@ -205,6 +205,8 @@ func TestRejectedSealedParts(t *testing.T) {
 		{"password of 4097 bytes", inner("password", strings.Repeat("a", 4097)), undecryptable, true},
 		{"half a surrogate in the password", func(d *envelopetest.Draft) { d.RawSealed = sealedWithPassword(d, `"a\ud83d"`) }, writeback.PasswordInvalidCharacters, true},
 		{"the wrong half", func(d *envelopetest.Draft) { d.RawSealed = sealedWithPassword(d, `"\udd11\ud83d"`) }, writeback.PasswordInvalidCharacters, true},
+		{"invalid UTF-8 in the password", func(d *envelopetest.Draft) { d.RawSealed = sealedWithPassword(d, "\"a\xff\"") }, undecryptable, true},
+		{"overlong UTF-8 in the password", func(d *envelopetest.Draft) { d.RawSealed = sealedWithPassword(d, "\"\xc0\xaf\"") }, undecryptable, true},
 		{"must_change a string", inner("must_change", "true"), undecryptable, true},
 		{"unlock a number", inner("unlock", 1), undecryptable, true},
 		{"old password with a reset", inner("old_password", "x"), undecryptable, true},

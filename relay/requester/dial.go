@@ -24,7 +24,7 @@ type DialConfig struct {
 	ResultsConnectionString Secret // for the results queue, with the right Listen; empty: ConnectionString serves it too
 	RequestsQueue           string
 	ResultsQueue            string             // this portal's own, with sessions
-	Logger                  logrus.FieldLogger // required: told why answers cannot be received at the moment
+	Logger                  logrus.FieldLogger // told about trouble that is overcome; nil: nobody is
 	// NewConn, when set, opens connections in place of TCP and TLS.
 	NewConn func(ctx context.Context) (net.Conn, error)
 }

@@ -6,14 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
 	"github.com/password-writeback/writeback/relay/requester"
 )
 
 // A portal makes one client for its whole life.
 func ExampleDial() {
-	var logger logrus.FieldLogger // the portal's own
 	key, err := requester.LoadSigningKey("/etc/portal/signing.jwk")
 	if err != nil {
 		fmt.Println(err)
@@ -28,7 +25,7 @@ func ExampleDial() {
 	client, err := requester.Dial(ctx, requester.DialConfig{
 		Issuer: "https://portal.example.com", Group: "corp", SigningKey: key, Agents: agents,
 		ConnectionString: requester.NewSecret([]byte("Endpoint=sb://...")), // from a secret store
-		RequestsQueue:    "writeback-requests", ResultsQueue: "portal-results", Logger: logger,
+		RequestsQueue:    "writeback-requests", ResultsQueue: "portal-results",
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -52,12 +52,11 @@ func (c *Client) accept(token []byte) {
 		return
 	}
 	result, err := verified.For(verified.RequestID(), digest)
-	switch {
-	case err != nil:
+	if err != nil {
 		c.stats.unmatched.Add(1)
-	case c.table.deliver(result):
-		c.stats.results.Add(1)
-	default:
+		return
+	}
+	if !c.table.deliver(result, &c.stats.results) {
 		c.stats.repeated.Add(1)
 	}
 }

@@ -3,6 +3,7 @@ package requester
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -89,8 +90,9 @@ func (t *table) digestOf(id string) (Digest, bool) {
 	return entry.digest, true
 }
 
-// deliver hands a result to the callers of its request. It reports false for a result that came before: queues deliver at least once.
-func (t *table) deliver(result Result) bool {
+// deliver hands a result to the callers of its request and counts it before they see it. It reports false for a result that came before: queues
+// deliver at least once.
+func (t *table) deliver(result Result, count *atomic.Uint64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	entry, known := t.requests[result.RequestID]
@@ -101,6 +103,7 @@ func (t *table) deliver(result Result) bool {
 		return false
 	}
 	entry.results = append(entry.results, result)
+	count.Add(1)
 	close(entry.changed)
 	entry.changed = make(chan struct{})
 	if entry.waiting == 0 && entry.settled() {
