@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"crypto/rand"
+	"strings"
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
@@ -17,12 +18,12 @@ type fake struct {
 	directory *lab.Directory
 }
 
-func installFake(t *testing.T, built programs) fake {
+func installFake(t *testing.T, built programs, extra ...string) fake {
 	t.Helper()
 	directory, err := lab.OpenDirectory("")
 	check(t, err)
 	t.Cleanup(func() { check(t, directory.Close()) })
-	return fake{directory: directory, installation: install(t, built, directory.Domain())}
+	return fake{directory: directory, installation: install(t, built, directory.Domain(), strings.Join(extra, ""))}
 }
 
 // wantReset resets a person and proves that the new password logs on.

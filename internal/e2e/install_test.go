@@ -28,7 +28,7 @@ func TestEndToEnd(t *testing.T) {
 	built := build(t)
 	for name, test := range map[string]func(*testing.T, programs){
 		"Demo": testDemo, "DemoOfABrokenAgent": testBrokenAgent, "Serve": testServe,
-		"Hostile": testHostile, "Killed": testKilled, "Outage": testOutage, "Samba": testSamba,
+		"Hostile": testHostile, "Killed": testKilled, "Outage": testOutage, "Repeated": testRepeated, "Traces": testTraces, "Samba": testSamba,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -63,8 +63,9 @@ type installation struct {
 	agentKeys []envelope.PublicKey
 }
 
-// install sets up an agent for domain, starts it and waits until it is ready. Its log is shown when the test fails.
-func install(t *testing.T, built programs, domain lab.Domain) *installation {
+// install sets up an agent for domain, starts it and waits until it is ready. Its log is shown when the test fails. extra is
+// added to the configuration.
+func install(t *testing.T, built programs, domain lab.Domain, extra string) *installation {
 	t.Helper()
 	in := &installation{}
 	var err error
@@ -75,6 +76,9 @@ func install(t *testing.T, built programs, domain lab.Domain) *installation {
 	check(t, err)
 	in.program, err = lab.FindProgram(built.agent, site)
 	check(t, err)
+	configuration, err := os.ReadFile(site.ConfigPath())
+	check(t, err)
+	check(t, os.WriteFile(site.ConfigPath(), append(configuration, extra...), 0o600))
 	in.agentKeys, err = in.program.MakeKeys(t.Context())
 	check(t, err)
 	t.Cleanup(func() { showLog(t, site) })

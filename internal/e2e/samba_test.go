@@ -17,8 +17,8 @@ import (
 	"github.com/password-writeback/writeback/relay/requester"
 )
 
-// real is an agent in front of the Samba controller. Each test has people of its own: e2e01 to e2e12 are reserved for this package.
-type real struct {
+// domain is an agent in front of the Samba controller. Each test has people of its own: e2e01 to e2e12 are reserved for this package.
+type domain struct {
 	*installation
 	samba *sambalab.Lab
 }
@@ -36,21 +36,21 @@ func testSamba(t *testing.T, built programs) {
 }
 
 // installReal starts an agent with the given rule for controllers that cannot enforce the history.
-func installReal(t *testing.T, built programs, hints string) real {
+func installReal(t *testing.T, built programs, hints string) domain {
 	t.Helper()
 	samba := sambalab.Open(t)
 	authority, err := os.ReadFile(samba.CAFile)
 	check(t, err)
-	return real{samba: samba, installation: install(t, built, lab.Domain{
+	return domain{samba: samba, installation: install(t, built, lab.Domain{
 		Name: strings.ToLower(samba.Realm), NetBIOSName: "CORP", Controller: samba.Addr, Authority: authority,
 		BindUser: samba.ServiceUser, Password: samba.ServicePassword, Hints: hints,
 		// The second one is in the agent's scope but not delegated to its account.
 		Include: []string{samba.StaffDN(), samba.OutsideDN()},
-	})}
+	}, "")}
 }
 
 // everyIdentifier resets one person after another, each named in another way, and proves it by LDAPS and by Kerberos.
-func (r real) everyIdentifier(t *testing.T) {
+func (r domain) everyIdentifier(t *testing.T) {
 	for login, kind := range map[string]writeback.IdentifierKind{
 		"e2e01": writeback.BySID, "e2e02": writeback.ByGUID, "e2e03": writeback.ByUPN, "e2e04": writeback.BySAM, "e2e05": writeback.ByImmutableID,
 	} {
@@ -70,7 +70,7 @@ func (r real) everyIdentifier(t *testing.T) {
 }
 
 // beyondASCII proves that the password arrives as typed: LDAP and Kerberos see the same characters, not normalised.
-func (r real) beyondASCII(t *testing.T) {
+func (r domain) beyondASCII(t *testing.T) {
 	password := newPassword("Größe e\u0301 密码 🔑 ")
 	wantWritten(t, r.reset(t, r.byUPN("e2e06"), password))
 	r.wantLogon(t, "e2e06", password, "")
@@ -81,7 +81,7 @@ func (r real) beyondASCII(t *testing.T) {
 
 // mustChange: Samba 4.24 cannot enforce the history and set must-change in one Modify. An agent that has to enforce it refuses
 // and writes nothing; one that may go without it, lenient, writes.
-func (r real) mustChange(t *testing.T, lenient real) {
+func (r domain) mustChange(t *testing.T, lenient domain) {
 	const login = "e2e07"
 	mustChange := func(q *requester.ResetRequest) { q.MustChange = true }
 	wantRefused(t, r.reset(t, r.byUPN(login), newPassword("New-"), mustChange), writeback.DirectoryPolicyHintsMissing)
@@ -96,7 +96,7 @@ func (r real) mustChange(t *testing.T, lenient real) {
 	}
 }
 
-func (r real) unlock(t *testing.T) {
+func (r domain) unlock(t *testing.T) {
 	r.lock(t, "e2e08")
 	outcome := r.askUnlock(t, "e2e08")
 	wantWritten(t, outcome)
@@ -105,7 +105,7 @@ func (r real) unlock(t *testing.T) {
 }
 
 // resetUnlocks resets a locked account: password and unlock are one Modify.
-func (r real) resetUnlocks(t *testing.T) {
+func (r domain) resetUnlocks(t *testing.T) {
 	r.lock(t, "e2e09")
 	password := newPassword("New-")
 	wantWritten(t, r.reset(t, r.byUPN("e2e09"), password))
@@ -114,7 +114,7 @@ func (r real) resetUnlocks(t *testing.T) {
 
 // passwordPolicy asks for passwords the domain does not admit; the controller itself enforces the history, because of the
 // policy hints.
-func (r real) passwordPolicy(t *testing.T) {
+func (r domain) passwordPolicy(t *testing.T) {
 	const login = "e2e10"
 	outcome := r.reset(t, r.byUPN(login), secret.NewString("Ab1-xyz"))
 	wantRefused(t, outcome, writeback.PasswordTooShort)
@@ -129,7 +129,7 @@ func (r real) passwordPolicy(t *testing.T) {
 	wantRefused(t, r.reset(t, r.byUPN(login), r.samba.UserPassword), writeback.PasswordInHistory)
 }
 
-func (r real) refused(t *testing.T) {
+func (r domain) refused(t *testing.T) {
 	for login, reason := range map[string]writeback.Reason{
 		"outsider":   writeback.DirectoryAccessDenied, // in scope, but the service account has no right there
 		"admin1":     writeback.PolicyProtectedUser,   // by membership alone; the controller would allow it
@@ -149,7 +149,7 @@ func (r real) refused(t *testing.T) {
 }
 
 // restart stops the agent and starts it again over the same state: what it did it remembers, and new requests are served.
-func (r real) restart(t *testing.T) {
+func (r domain) restart(t *testing.T) {
 	const login = "e2e11"
 	password := newPassword("New-")
 	token, err := r.portal.Token(r.portal.Draft(r.byUPN(login), password))
@@ -174,12 +174,12 @@ func (r real) restart(t *testing.T) {
 	r.wantLogon(t, "e2e12", another, "")
 }
 
-func (r real) byUPN(login string) writeback.Subject {
+func (r domain) byUPN(login string) writeback.Subject {
 	return writeback.Subject{Kind: writeback.ByUPN, Value: r.samba.UPN(login)}
 }
 
 // named names a person by any identifier; what the login does not tell is read from the directory.
-func (r real) named(t *testing.T, login string, kind writeback.IdentifierKind) writeback.Subject {
+func (r domain) named(t *testing.T, login string, kind writeback.IdentifierKind) writeback.Subject {
 	t.Helper()
 	subject := writeback.Subject{Kind: kind, Value: r.samba.UPN(login)}
 	switch kind {
@@ -197,7 +197,7 @@ func (r real) named(t *testing.T, login string, kind writeback.IdentifierKind) w
 }
 
 // account reads a person's account past the agent.
-func (r real) account(t *testing.T, login string) writeback.Account {
+func (r domain) account(t *testing.T, login string) writeback.Account {
 	t.Helper()
 	directory, err := ldapwriter.New(ldapwriter.Config{Domains: []ldapwriter.DomainConfig{{
 		Name: strings.ToLower(r.samba.Realm), NetBIOSName: "CORP", Controllers: []string{r.samba.Addr}, RootCAs: r.samba.Roots(t),
@@ -210,7 +210,7 @@ func (r real) account(t *testing.T, login string) writeback.Account {
 	return account
 }
 
-func (r real) version(t *testing.T, login string) uint32 {
+func (r domain) version(t *testing.T, login string) uint32 {
 	t.Helper()
 	version := r.account(t, login).Password.Version
 	if version == 0 {
@@ -220,7 +220,7 @@ func (r real) version(t *testing.T, login string) uint32 {
 }
 
 // wantLogon binds as a person: "" when let in, else AD's sub-code.
-func (r real) wantLogon(t *testing.T, login string, password secret.Value, want string) {
+func (r domain) wantLogon(t *testing.T, login string, password secret.Value, want string) {
 	t.Helper()
 	code, err := adtest.Logon(t.Context(), r.samba.Addr, r.samba.Roots(t), r.samba.UPN(login), password)
 	check(t, err)
@@ -230,7 +230,7 @@ func (r real) wantLogon(t *testing.T, login string, password secret.Value, want 
 }
 
 // lock locks an account out as somebody who guesses does.
-func (r real) lock(t *testing.T, login string) {
+func (r domain) lock(t *testing.T, login string) {
 	t.Helper()
 	for range 3 {
 		r.wantLogon(t, login, secret.NewString("a guess"), "52e")
@@ -238,7 +238,7 @@ func (r real) lock(t *testing.T, login string) {
 	r.wantLogon(t, login, r.samba.UserPassword, "775")
 }
 
-func (r real) askUnlock(t *testing.T, login string) writeback.Outcome {
+func (r domain) askUnlock(t *testing.T, login string) writeback.Outcome {
 	t.Helper()
 	result, err := r.portal.Unlock(t.Context(), requester.UnlockRequest{User: r.byUPN(login), By: requester.Verification{AuthTime: time.Now()}})
 	check(t, err)

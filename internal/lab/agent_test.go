@@ -21,7 +21,7 @@ func play(t *testing.T, script string) lab.Program {
 		t.Skip("needs a Unix shell")
 	}
 	path := filepath.Join(t.TempDir(), "agent")
-	check(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700)) //nolint:gosec // a program
+	check(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700))
 	program, err := lab.FindProgram(path, &lab.Site{Folder: t.TempDir()})
 	check(t, err)
 	return program
