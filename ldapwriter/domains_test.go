@@ -116,9 +116,12 @@ func TestOneDomainDown(t *testing.T) {
 }
 
 func TestWhatIsNotAPersonIsNotFound(t *testing.T) {
-	fake := startFake(t)
+	const interdomainTrust = 0x800 // the account of a trust has the classes and the category of a person (MS-ADTS 6.1.6.8)
+	fake := startFake(t, func(o *adtest.Options) {
+		o.Domain.Users = append(o.Domain.Users, adtest.User{Login: "PARTNER$", Flags: interdomainTrust, Password: adtest.CorpPassword})
+	})
 	d := fake.directory(t)
-	for _, login := range []string{"PC1$", "gmsa1$"} {
+	for _, login := range []string{"PC1$", "gmsa1$", "PARTNER$"} {
 		state, _ := fake.fake.User(login)
 		for _, subject := range []writeback.Subject{
 			{Kind: writeback.BySAM, Value: `CORP\` + login}, {Kind: writeback.BySID, Value: state.SID},

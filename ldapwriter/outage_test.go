@@ -107,7 +107,12 @@ func TestDeadIdleConnectionIsReplacedForReadsAndWrites(t *testing.T) {
 	if err := d.Write(deadline(t), account, reset(newPassword)); err != nil {
 		t.Errorf("write: %v", err)
 	}
-	if got := fake.fake.Writes("alice"); got != 1 {
+	fake.fake.Disconnect()
+	waitFor(t, func() bool { return d.Status()[0].Connections == 0 })
+	if err := d.Write(deadline(t), account, reset(newPassword+"!")); err != nil {
+		t.Errorf("write after the connection is known to be dead: %v", err)
+	}
+	if got := fake.fake.Writes("alice"); got != 2 {
 		t.Errorf("%d writes", got)
 	}
 }
