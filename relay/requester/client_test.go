@@ -10,6 +10,7 @@ import (
 	"github.com/password-writeback/writeback/internal/secret"
 	"github.com/password-writeback/writeback/internal/writeback"
 	"github.com/password-writeback/writeback/relay/envelope"
+	"github.com/password-writeback/writeback/relay/envelope/envelopetest"
 	"github.com/password-writeback/writeback/relay/requester"
 )
 
@@ -215,6 +216,51 @@ func TestATokenSentAgainGetsItsNextAnswer(t *testing.T) {
 	})
 }
 
+func TestAskingAgainAboutAnUnknownOutcomeWaitsForTheNewAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T, n *network, client *requester.Client) {
+		prepared, err := client.PrepareReset(reset)
+		must(t, err)
+		first := ask(func() (requester.Result, error) { return client.Exchange(t.Context(), prepared.Token) })
+		synctest.Wait()
+		n.answer(n.signer, prepared.Claims, writeback.Unknown, nil)
+		must(t, (<-first).err)
+		second := ask(func() (requester.Result, error) { return client.ExchangeAs(t.Context(), "fresh", prepared.Token) })
+		synctest.Wait()
+		select {
+		case reply := <-second:
+			t.Fatalf("the old answer was taken for the new one: %+v", reply)
+		default:
+		}
+		n.answer(n.signer, prepared.Claims, writeback.Written, nil)
+		if reply := <-second; reply.err != nil || reply.result.Outcome.Verdict != requester.Written {
+			t.Errorf("%+v", reply)
+		}
+	})
+}
+
+func TestAnIDUsedTwiceGetsTheAnswerToItsOwnContent(t *testing.T) {
+	bubble(t, func(t *testing.T, n *network, client *requester.Client) {
+		portal := envelopetest.Portal{Issuer: issuer, Group: group, SigningKey: n.config.SigningKey, Recipients: n.config.Agents[:1]}
+		draft := portal.Draft()
+		var replies []<-chan reply
+		var claims []writeback.Claims
+		for i := range 2 { // sealed anew: the same id, another content
+			token, err := portal.Token(draft)
+			must(t, err)
+			replies = append(replies, ask(func() (requester.Result, error) { return client.Exchange(t.Context(), token) }))
+			synctest.Wait()
+			claims = append(claims, n.request(i).Claims)
+		}
+		n.answer(n.signer, claims[1], writeback.NotWritten, func(r *writeback.Result) { r.Outcome.Reason = writeback.EnvelopeIDReused })
+		if reply := <-replies[1]; reply.err != nil || reply.result.RequestDigest != claims[1].Digest {
+			t.Errorf("%+v", reply)
+		}
+		if reply := <-replies[0]; !errors.Is(reply.err, requester.ErrNoAnswer) {
+			t.Errorf("the first content got the second's answer: %+v", reply)
+		}
+	})
+}
+
 func TestADuplicatedAnswerCountsOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, n *network, client *requester.Client) {
 		done := ask(func() (requester.Result, error) { return client.Ping(t.Context()) })
@@ -289,8 +335,8 @@ func TestCloseReleasesWhoeverWaits(t *testing.T) {
 		if reply := <-done; !errors.Is(reply.err, requester.ErrNoAnswer) || !errors.Is(reply.err, requester.ErrClosed) {
 			t.Errorf("%v", reply.err)
 		}
-		if _, err := client.Ping(t.Context()); !errors.Is(err, requester.ErrClosed) {
-			t.Errorf("after Close: %v", err)
+		if _, err := client.Ping(t.Context()); !errors.Is(err, requester.ErrClosed) || len(n.sent) != 1 {
+			t.Errorf("after Close: %v; %d sent", err, len(n.sent))
 		}
 		must(t, client.Close(t.Context()))
 	})
