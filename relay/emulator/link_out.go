@@ -192,17 +192,15 @@ func (l *outLink) sendFrame(o *outgoing) (last bool) {
 	if !o.started {
 		l.start(o, t)
 	}
+	if l.settled && !t.More && o.token != (amqp.UUID{}) {
+		// Removed before it leaves: a client that has it must not find it in the queue.
+		_ = l.node.broker.Settle(o.token, broker.Outcome{Kind: broker.Complete})
+	}
 	s.send(t, o.data[:n])
 	s.nextOutgoing++
 	s.window--
 	o.data = o.data[n:]
-	if t.More {
-		return false
-	}
-	if l.settled && o.token != (amqp.UUID{}) {
-		_ = l.node.broker.Settle(o.token, broker.Outcome{Kind: broker.Complete})
-	}
-	return true
+	return !t.More
 }
 
 // start fills in what only the first frame of a delivery has.

@@ -379,6 +379,9 @@ func TestDeliveryTagIsTheTokenInGUIDOrder(t *testing.T) {
 	if !bytes.Equal(tr.DeliveryTag, want) {
 		t.Errorf("tag %x, token %s", tr.DeliveryTag, u)
 	}
+	if v, there := m.Annotations.Get("x-opt-message-state"); there {
+		t.Errorf("an active message says its state: %v", v)
+	}
 	dead := amqp.Rejected{Error: &amqp.Error{Condition: "com.microsoft:dead-letter"}}
 	p.say(&amqp.Disposition{Role: amqp.RoleReceiver, First: *tr.DeliveryID, State: dead})
 	if d := expect[*amqp.Disposition](p); d.State != (amqp.Rejected{}) {

@@ -71,6 +71,7 @@ func TestTimeToLive(t *testing.T) {
 		{"message", func(q *emulator.Queue) {}, own, minute, false},
 		{"queue", func(q *emulator.Queue) { q.DefaultTTL = time.Hour }, func(*azservicebus.Message) {}, time.Hour, false},
 		{"shorter of both", func(q *emulator.Queue) { q.DefaultTTL = time.Hour }, own, minute, false},
+		{"shorter one is the queue's", func(q *emulator.Queue) { q.DefaultTTL = 30 * time.Second }, own, 30 * time.Second, false},
 		{"dead-lettered", func(q *emulator.Queue) { q.DeadLetterOnExpiry = true }, own, minute, true},
 	}
 	for _, tt := range tests {
