@@ -329,6 +329,33 @@ func TestContractHistoryIsEnforcedOnAReset(t *testing.T) {
 	})
 }
 
+// A fine-grained policy applies instead of the domain's. Samba says what it asks for; on Windows its contents are not readable
+// without a grant (Microsoft: "Password Settings Container"), and the domain's policy is never taken in its place.
+func TestContractFineGrainedPolicies(t *testing.T) {
+	onEveryController(t, func(t *testing.T, c *controller) {
+		d := c.directory(t)
+		for _, row := range []struct {
+			login, password string
+			samba, windows  writeback.Reason
+		}{
+			{"pso1", "Aa7-ten-10", writeback.PasswordTooShort, writeback.PasswordRefused},
+			{"pso1", "Aa7!", writeback.PasswordTooShort, writeback.PasswordRefused},
+			{"minage1", newPassword, writeback.PasswordTooRecent, writeback.PasswordRefused},
+			{"pso2", "abcd", writeback.ReasonOK, writeback.ReasonOK},
+		} {
+			account := person(t, d, row.login)
+			if account.Password.ThresholdKnown {
+				t.Errorf("%s: the domain's lockout threshold is taken for the fine-grained policy's", row.login)
+			}
+			want := row.windows
+			if c.samba {
+				want = row.samba
+			}
+			wantReason(t, d.Write(deadline(t), account, reset(row.password)), want)
+		}
+	})
+}
+
 func TestContractChange(t *testing.T) {
 	onEveryController(t, func(t *testing.T, c *controller) {
 		d := c.directory(t)

@@ -94,6 +94,24 @@ func TestNothingSentIsUnavailable(t *testing.T) {
 	})
 }
 
+func TestRequestThatIsOverSendsNothing(t *testing.T) {
+	fake := startFake(t)
+	d := fake.directory(t)
+	account := person(t, d, "alice")
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for range 20 { // whether a free connection or the end is noticed first is up to the scheduler
+		err := d.Write(ctx, account, reset(newPassword))
+		wantReason(t, err, writeback.DirectoryUnavailable)
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("%v does not wrap context.Canceled", err)
+		}
+	}
+	if fake.fake.Writes("alice") != 0 {
+		t.Error("something was written")
+	}
+}
+
 func TestDeadIdleConnectionIsReplacedForReadsAndWrites(t *testing.T) {
 	fake := startFake(t)
 	d := fake.directory(t)

@@ -22,8 +22,17 @@ type account struct {
 	flags        uint32
 	expires      time.Time
 	cannotChange bool
-	protected    bool // adminCount 1, inheritance off
-	writes       int  // of unicodePwd since the start
+	protected    bool    // adminCount 1, inheritance off
+	own          *Policy // nil: the domain's applies
+	writes       int     // of unicodePwd since the start
+}
+
+// policy returns the one that applies to a.
+func (a *account) policy(domain Policy) Policy {
+	if a.own != nil {
+		return *a.own
+	}
+	return domain
 }
 
 // lockedOut reports whether a lockout lasts at now.

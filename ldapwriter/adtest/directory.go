@@ -210,7 +210,7 @@ func (u User) account(now time.Time) *account {
 	}
 	a := &account{
 		login: u.Login, displayName: u.Name, password: u.Password, version: 1, changed: now.Add(-age), pwdLastSet: now.Add(-age),
-		flags: u.Flags, expires: u.Expires, cannotChange: u.CannotChange,
+		flags: u.Flags, expires: u.Expires, cannotChange: u.CannotChange, own: u.Policy,
 	}
 	if u.MustChange {
 		a.pwdLastSet = time.Time{}

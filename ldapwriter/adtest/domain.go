@@ -62,6 +62,9 @@ type User struct {
 	MemberOf     []string // names of groups
 	Kind         Kind
 	UPN          string // empty: Login@domain
+	// Policy is a fine-grained policy (PSO) that applies instead of the domain's; nil: none. Its name is shown, not what it says, as on
+	// Windows without rights on the Password Settings Container.
+	Policy *Policy
 	// SourceAnchor is mS-DS-ConsistencyGuid, 16 bytes; nil: not set.
 	SourceAnchor []byte
 }
@@ -139,6 +142,9 @@ func corpStates() []User {
 		{Login: "smartcard1", Flags: flagNormal | flagSmartcardOnly},
 		{Login: "cantchange1", CannotChange: true},
 		{Login: "protuser1", MemberOf: []string{"Protected Users"}},
+		{Login: "pso1", Policy: &Policy{MinLength: 14, Complexity: true, History: 10, LockoutThreshold: 2}},
+		{Login: "pso2", Policy: &Policy{MinLength: 4}},
+		{Login: "minage1", Policy: &Policy{MinLength: 8, Complexity: true, History: 5, MinAge: 48 * time.Hour}},
 		{Login: "admin1", MemberOf: []string{"Domain Admins"}},
 		{Login: "admin2", MemberOf: []string{"Domain Admins"}},
 		{Login: "admin3", MemberOf: []string{"Tier0 Helpers"}},

@@ -79,10 +79,11 @@ func (a *account) stored(all map[string][]string, created time.Time) {
 }
 
 // constructed returns the attributes only a base read sees (MS-ADTS 3.1.1.4.5).
-func (e *entry) constructed(p Policy, now time.Time) map[string][]string {
+func (e *entry) constructed(domain Policy, base string, now time.Time) map[string][]string {
 	if e.account == nil {
 		return nil
 	}
+	p := e.account.policy(domain)
 	computed := 0
 	if e.account.lockedOut(p, now) {
 		computed |= 0x10
@@ -90,6 +91,9 @@ func (e *entry) constructed(p Policy, now time.Time) map[string][]string {
 	all := map[string][]string{
 		"msDS-KeyVersionNumber":              {strconv.FormatUint(uint64(e.account.version), 10)},
 		"msDS-User-Account-Control-Computed": {strconv.Itoa(computed)},
+	}
+	if e.account.own != nil {
+		all["msDS-ResultantPSO"] = []string{"CN=" + escapeDN(e.account.login) + ",CN=Password Settings Container,CN=System," + base}
 	}
 	for _, group := range e.groups() {
 		all["tokenGroups"] = append(all["tokenGroups"], binarySID(group.sid))

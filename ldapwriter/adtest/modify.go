@@ -73,7 +73,7 @@ func (c *session) modify(m *message) answer {
 	hint, _ := c.has(m, policyHints, deprecatedPolicyHints)
 	after := *target.account
 	w := &writer{
-		policy: d.domain.Policy, account: &after, hints: hints && string(hint.value) == "\x30\x03\x02\x01\x01",
+		policy: after.policy(d.domain.Policy), account: &after, hints: hints && string(hint.value) == "\x30\x03\x02\x01\x01",
 		now: c.server.options.Clock(), delegated: d.mayWrite(c.bound, target),
 	}
 	if refusal := w.apply(changes); refusal.code != success {

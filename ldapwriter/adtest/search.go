@@ -90,7 +90,7 @@ func (c *session) matches(m *message, r searchRequest, base *entry) []byte {
 }
 
 func (c *session) addConstructed(attributes map[string][]string, e *entry) {
-	for name, values := range e.constructed(c.server.dir.domain.Policy, c.server.options.Clock()) {
+	for name, values := range e.constructed(c.server.dir.domain.Policy, c.server.dir.base, c.server.options.Clock()) {
 		attributes[name] = values
 	}
 	for _, hidden := range c.server.options.Unreadable {

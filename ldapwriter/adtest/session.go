@@ -171,7 +171,7 @@ func (c *session) bind(m *message) answer {
 	if e == nil || e.account == nil || text(credentials) == "" {
 		return badBind("52e")
 	}
-	if data := e.account.logOn(text(credentials), d.domain.Policy, c.server.options.Clock()); data != "" {
+	if data := e.account.logOn(text(credentials), e.account.policy(d.domain.Policy), c.server.options.Clock()); data != "" {
 		return badBind(data)
 	}
 	c.bound = e
