@@ -50,9 +50,11 @@ func (p *Pipeline) answerWithoutRecord(j *job, end *ending) writeback.Reason {
 			return p.keepSilent(j, p.storageFailed(err))
 		}
 	}
-	event := j.event().WithOutcome(end.outcome, end.err)
-	event.Kind = audit.KindAnswered
-	p.auditOutcome(ctx, event)
+	if !end.outcome.Replayed { // a repetition changed nothing and is in the log; a flood of them must not fill the audit
+		event := j.event().WithOutcome(end.outcome, end.err)
+		event.Kind = audit.KindAnswered
+		p.auditOutcome(ctx, event)
+	}
 	p.answered(j, end.outcome, end.err)
 	return end.outcome.Reason
 }

@@ -62,15 +62,18 @@ func alreadyUnlocked(j *job) *ending {
 func (p *Pipeline) waitForAccount(ctx context.Context, j *job) *ending {
 	waiting, cancel := context.WithTimeout(ctx, j.claims.ExpiresAt.Sub(p.Now()))
 	defer cancel()
-	release, err := p.accounts.acquire(waiting, j.account.GUID)
-	switch {
-	case err == nil:
-		j.releases = append(j.releases, release)
-		return nil
-	case ctx.Err() != nil:
-		return silent(writeback.AgentStopping, err)
+	release, waited, err := p.accounts.acquire(waiting, j.account.GUID)
+	if err != nil {
+		if ctx.Err() != nil {
+			return silent(writeback.AgentStopping, err)
+		}
+		return refuse(writeback.NewError(writeback.RequestInProgress, errors.New("an earlier request for this account has no known outcome yet")))
 	}
-	return refuse(writeback.NewError(writeback.RequestInProgress, errors.New("an earlier request for this account has no known outcome yet")))
+	j.releases = append(j.releases, release)
+	if waited { // what was read before is old
+		return p.readAgain(ctx, j)
+	}
+	return nil
 }
 
 // confirmTime refuses to write while our clock and the controller's disagree: no expiry could be trusted.

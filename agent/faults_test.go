@@ -190,6 +190,22 @@ func TestTwoRequestsOfOneUserDoNotRunAtOnce(t *testing.T) {
 	})
 }
 
+func TestAPasswordSetWhileARequestWaitedIsNotOverwritten(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.directory.write = func(carryOut func()) error { time.Sleep(3 * time.Second); carryOut(); return nil }
+		_, first := w.ask(order{user: "alice", password: "F1rst-Password"})
+		_, second := w.ask(order{user: "alice", password: "S3cond-Password"})
+		var group sync.WaitGroup
+		group.Go(func() { w.handle(first) })
+		synctest.Wait()
+		group.Go(func() { w.handle(second) })
+		time.Sleep(time.Second)
+		w.directory.edit("alice", func(a *account) { a.set("an administrator's") })
+		group.Wait()
+		check(t, "second", writeback.RequestSuperseded, w.last().Outcome.Reason)
+	})
+}
+
 func TestTheSameTokenTwiceAtOnceWritesOnce(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.directory.write = func(carryOut func()) error { time.Sleep(time.Second); carryOut(); return nil }

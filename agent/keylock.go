@@ -21,15 +21,22 @@ func newKeyLock[K comparable]() *keyLock[K] {
 	return &keyLock[K]{holders: map[K]*holder{}}
 }
 
-// acquire waits for the lock of key until ctx ends. The release function may be called more than once.
-func (l *keyLock[K]) acquire(ctx context.Context, key K) (release func(), err error) {
+// acquire waits for the lock of key until ctx ends. waited tells that somebody else had it in between. The release function
+// may be called more than once.
+func (l *keyLock[K]) acquire(ctx context.Context, key K) (release func(), waited bool, err error) {
 	h := l.join(key)
+	release = sync.OnceFunc(func() { h.turn <- struct{}{}; l.leave(key, h) })
 	select {
 	case <-h.turn:
-		return sync.OnceFunc(func() { h.turn <- struct{}{}; l.leave(key, h) }), nil
+		return release, false, nil
+	default:
+	}
+	select {
+	case <-h.turn:
+		return release, true, nil
 	case <-ctx.Done():
 		l.leave(key, h)
-		return nil, context.Cause(ctx)
+		return nil, true, context.Cause(ctx)
 	}
 }
 

@@ -11,15 +11,15 @@ import (
 func TestKeyLockGivesOneKeyToOneHolder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		locks := newKeyLock[string]()
-		release, err := locks.acquire(t.Context(), "alice")
+		release, _, err := locks.acquire(t.Context(), "alice")
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := make(chan struct{})
 		go func() {
-			second, err := locks.acquire(t.Context(), "alice")
-			if err != nil {
-				t.Error(err)
+			second, waited, err := locks.acquire(t.Context(), "alice")
+			if err != nil || !waited {
+				t.Error(waited, err)
 				return
 			}
 			close(got)
@@ -44,8 +44,8 @@ func TestKeyLockGivesOneKeyToOneHolder(t *testing.T) {
 func TestKeyLockKeysDoNotWaitForOneAnother(t *testing.T) {
 	locks := newKeyLock[string]()
 	for _, key := range []string{"alice", "bob"} {
-		if _, err := locks.acquire(t.Context(), key); err != nil {
-			t.Fatalf("%s: %v", key, err)
+		if _, waited, err := locks.acquire(t.Context(), key); err != nil || waited {
+			t.Fatalf("%s: waited %v, %v", key, waited, err)
 		}
 	}
 }
@@ -53,17 +53,17 @@ func TestKeyLockKeysDoNotWaitForOneAnother(t *testing.T) {
 func TestKeyLockStopsWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		locks := newKeyLock[string]()
-		release, err := locks.acquire(t.Context(), "alice")
+		release, _, err := locks.acquire(t.Context(), "alice")
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if _, err := locks.acquire(ctx, "alice"); !errors.Is(err, context.DeadlineExceeded) {
+		if _, _, err := locks.acquire(ctx, "alice"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("acquire after the deadline: %v, want deadline exceeded", err)
 		}
 		release()
-		if again, err := locks.acquire(t.Context(), "alice"); err != nil {
+		if again, _, err := locks.acquire(t.Context(), "alice"); err != nil {
 			t.Errorf("the lock was lost by the one who stopped waiting: %v", err)
 		} else {
 			again()

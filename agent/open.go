@@ -36,7 +36,7 @@ func discardReason(err error) writeback.Reason {
 
 // takeTurn makes deliveries of the same request follow one another: the second meets the first one's record.
 func (p *Pipeline) takeTurn(ctx context.Context, j *job) *ending {
-	release, err := p.requests.acquire(ctx, j.claims.Key())
+	release, _, err := p.requests.acquire(ctx, j.claims.Key())
 	if err != nil {
 		return silent(writeback.AgentStopping, err)
 	}

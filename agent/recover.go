@@ -39,7 +39,7 @@ func (p *Pipeline) Recover(ctx context.Context) error {
 // takeOver starts the watch of a record. The ledger lets only one record of an account be unresolved, so nobody holds
 // the lock yet.
 func (p *Pipeline) takeOver(ctx context.Context, record ledger.Record) error {
-	release, err := p.accounts.acquire(ctx, record.Intent.Account)
+	release, _, err := p.accounts.acquire(ctx, record.Intent.Account)
 	if err != nil {
 		return err
 	}
