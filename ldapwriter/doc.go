@@ -6,7 +6,7 @@
 //
 //	Resolve by guid or sid   1: a base read of <GUID=...> or <SID=...>, and beside it on the same connection the rootDSE
 //	Resolve by another id    2: a subtree search for the objectGUID (beside it the rootDSE), then the base read
-//	Write                    1: one Modify on <GUID=...>; no read after a clean success
+//	Write                    1: one Modify on <GUID=...>; no read after a clean success, one after a refusal without a reason
 //	PasswordState            1: a base read, and beside it the rootDSE
 //	Probe                    a base read of the current name, then one connection with one bind
 //
@@ -15,9 +15,15 @@
 // another are separate LDAP messages on one connection: they cost the controller work, but the person no time.
 // Connections are dialled and bound once and kept; the domain's password policy is read once a minute.
 //
+// # Must-change on Samba
+//
+// Samba 4.24 refuses every reset that sets must-change under policy hints as "too young", whatever the minimum age: it compares
+// pwdLastSet=0 with the current value. Where the age cannot be the reason, the mode of [DomainConfig.PolicyHints] decides, as for a
+// controller without the control: refuse, or send the Modify, still a single one, again without it. The first was refused, so nothing is repeated.
+//
 // # What it never does
 //
-// It never skips the verification of a certificate, never follows a referral, never repeats a write, and never reuses a
+// It never skips the verification of a certificate, never follows a referral, never repeats a write that may have taken effect, and never reuses a
 // connection that failed: after a timeout go-ldap's connection still looks alive, but its next answer may be the last one's.
 //
 // # Errors

@@ -5,9 +5,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"net"
 	"testing"
 	"time"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
 )
 
 // seeds are messages a client may send, and some it must not.
@@ -37,9 +40,7 @@ func seeds(t testing.TB) [][]byte {
 
 func TestOversizedAndDeepMessagesAreRefused(t *testing.T) {
 	for name, raw := range map[string][]byte{
-		"oversized":      {0x30, 0x84, 0x7f, 0xff, 0xff, 0xff, 0x02},
 		"indefinite":     {0x30, 0x80, 0x02, 0x01, 0x01},
-		"deep":           nested(maxNesting + 2),
 		"cut":            {0x30, 0x05, 0x02, 0x01},
 		"not a sequence": {0x04, 0x02, 0x41, 0x42},
 	} {
@@ -47,6 +48,32 @@ func TestOversizedAndDeepMessagesAreRefused(t *testing.T) {
 			t.Errorf("%s is accepted: %+v", name, m)
 		}
 	}
+	// The bounds themselves, with messages that are well formed on both sides of them.
+	for name, row := range map[string]struct {
+		raw []byte
+		ok  bool
+	}{
+		"large":     {search(make([]byte, maxMessage-100)), true},
+		"too large": {search(make([]byte, maxMessage+1)), false},
+		"deep":      {search(nested(maxNesting - 3)), true},
+		"too deep":  {search(nested(maxNesting)), false},
+	} {
+		_, err := readMessage(bufio.NewReader(bytes.NewReader(row.raw)))
+		if (err == nil) != row.ok || (err != nil && !errors.Is(err, errMalformed)) {
+			t.Errorf("%s: %v, want accepted %v", name, err, row.ok)
+		}
+	}
+}
+
+// search wraps content into an LDAPMessage with a search operation.
+func search(content []byte) []byte {
+	op := octets(string(content))
+	p := ber.Encode(ber.ClassApplication, ber.TypeConstructed, opSearchRequest, nil, "")
+	if inner, err := ber.DecodePacketErr(content); err == nil && content[0] != 0 {
+		op = inner
+	}
+	p.AppendChild(op)
+	return envelope(1, p)
 }
 
 // nested returns elements in elements, to a depth.
