@@ -31,5 +31,5 @@
 // Every error is a [writeback.Error]. The one that matters most is directory.outcome_unknown: the Modify may have
 // reached the controller. After every other reason the controller answered, or nothing was sent.
 //
-// No other package imports go-ldap.
+// Nothing outside of this folder imports go-ldap.
 package ldapwriter
