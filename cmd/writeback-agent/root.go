@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/password-writeback/writeback/agent/config"
+	"github.com/password-writeback/writeback/internal/app"
 	"github.com/password-writeback/writeback/internal/writeback"
 )
 
@@ -25,7 +28,10 @@ type exitError struct{ code int }
 func (e exitError) Error() string { return fmt.Sprintf("exit %d", e.code) }
 
 // usageError is a wrong command line.
-type usageError struct{ error }
+type usageError struct {
+	error
+	command string // whose help tells how it is right
+}
 
 // run is the whole program, callable from a test.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -37,7 +43,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return explain(stderr, err)
 }
 
-// explain prints an error as one sentence with its remedy and returns the exit code.
+// explain prints an error as one sentence, with its remedy below, and returns the exit code.
 func explain(stderr io.Writer, err error) int {
 	var exit exitError
 	var faults *config.Faults
@@ -52,17 +58,25 @@ func explain(stderr io.Writer, err error) int {
 		_, _ = fmt.Fprintln(stderr, faults.Error())
 		return exitUsage
 	case errors.As(err, &usage):
-		_, _ = fmt.Fprintf(stderr, "writeback-agent: %v\nRun \"writeback-agent --help\" for the commands.\n", err)
+		tell(stderr, usage.Error(), fmt.Sprintf("See %q.", usage.command+" --help"))
+		return exitUsage
+	case errors.As(err, &typed) && typed.Reason == writeback.AgentMisconfigured && typed.Cause != nil:
+		tell(stderr, typed.Cause.Error(), typed.Remedy())
 		return exitUsage
 	case errors.As(err, &typed):
-		_, _ = fmt.Fprintf(stderr, "writeback-agent: %v\n%s\n", err, typed.Remedy())
-		if typed.Reason == writeback.AgentMisconfigured {
-			return exitUsage
-		}
+		tell(stderr, err.Error(), typed.Remedy())
 		return exitFailure
 	}
-	_, _ = fmt.Fprintf(stderr, "writeback-agent: %v\n", err)
+	tell(stderr, err.Error(), "")
 	return exitFailure
+}
+
+// tell prints what is wrong and, below it, what to do.
+func tell(stderr io.Writer, problem, remedy string) {
+	_, _ = fmt.Fprintf(stderr, "writeback-agent: %s\n", problem)
+	if remedy != "" {
+		_, _ = fmt.Fprintf(stderr, "  %s\n", remedy)
+	}
 }
 
 func newRoot() *cobra.Command {
@@ -78,21 +92,29 @@ The portal gets a signed answer with the exact reason.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().StringP("config", "c", config.DefaultPath(), "configuration `file`")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err, cmd.CommandPath()} })
 	root.AddCommand(newRun(), newStatus(), newKeys(), newConfig(), newVersion())
 	return root
 }
+
+// suggestionDistance is how many letters may be wrong in a command that is suggested.
+const suggestionDistance = 2
 
 // noArguments refuses arguments, and suggests a command where a word looks like one.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
-	for _, suggestion := range cmd.SuggestionsFor(args[0]) {
-		text += fmt.Sprintf("; did you mean %q?", suggestion)
+	_, commands, _ := strings.Cut(cmd.CommandPath()+" ", " ") // without the program's name
+	if !cmd.HasSubCommands() {
+		return usageError{fmt.Errorf("%q takes no arguments, but was given %q", strings.TrimSpace(commands), args[0]), cmd.CommandPath()}
 	}
-	return usageError{errors.New(text)}
+	text := fmt.Sprintf("unknown command %q", commands+args[0])
+	cmd.SuggestionsMinimumDistance = suggestionDistance
+	for _, near := range cmd.SuggestionsFor(args[0]) {
+		text += fmt.Sprintf("; did you mean %q?", commands+near)
+	}
+	return usageError{errors.New(text), cmd.CommandPath()}
 }
 
 // group makes a command that only holds others.
@@ -105,11 +127,29 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	return parent
 }
 
-// loadConfig reads the file that --config names.
+// loadConfig reads the file that --config names, and all that it names.
 func loadConfig(cmd *cobra.Command) (*config.Config, error) {
 	path, err := cmd.Flags().GetString("config")
 	if err != nil {
 		return nil, err
 	}
-	return config.Load(path)
+	return app.Load(path)
+}
+
+// loadIdentity reads from the file that --config names only who the agent is and where things are: for commands that must
+// work before the rest is complete, or for people who may not read the secrets.
+func loadIdentity(cmd *cobra.Command) (*config.Config, error) {
+	path, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return nil, err
+	}
+	return config.LoadIdentity(path)
+}
+
+// printJSON prints a value for programs, indented for the people who write them.
+func printJSON(out io.Writer, value any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
 }

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -25,13 +23,14 @@ Exit code: 0 healthy, 1 degraded, 2 down or not running.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return showStatus(cmd, socket, asJSON) },
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().StringVar(&socket, "socket", "", "the agent's status `socket`; default: the one in the configuration")
+	cmd.Flags().StringVar(&socket, "socket", "", "the agent's status `socket` (default: status.socket of the configuration)")
 	return cmd
 }
 
 func showStatus(cmd *cobra.Command, socket string, asJSON bool) error {
 	if socket == "" {
-		cfg, err := loadConfig(cmd)
+		// Whoever may ask for the status need not be allowed to read the agent's secrets.
+		cfg, err := loadIdentity(cmd)
 		if err != nil {
 			return err
 		}
@@ -56,15 +55,13 @@ func explainFetch(cmd *cobra.Command, err error) error {
 	if !errors.As(err, &failure) {
 		return err
 	}
-	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "writeback-agent: %v\n%s\n", failure, failure.Remedy)
+	tell(cmd.ErrOrStderr(), failure.Error(), failure.Remedy)
 	return exitError{failure.ExitCode()}
 }
 
 func printReport(out io.Writer, report status.Report, asJSON bool) error {
 	if asJSON {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(report)
+		return printJSON(out, report)
 	}
 	return report.WriteTable(out, isTerminal(out))
 }

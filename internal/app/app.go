@@ -2,11 +2,9 @@ package app
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -33,15 +31,16 @@ const socketMode = 0o660
 // Options are what a configuration does not say.
 type Options struct {
 	Version string    // of the program
-	Log     io.Writer // where log lines go
+	Log     io.Writer // where log lines go, each in one Write
 }
 
 // Agent is a running agent, or one about to run. Make one with [New], then [Agent.Run], then [Agent.Close].
 type Agent struct {
 	cfg     *config.Config
-	options Options
+	version string
 	since   time.Time
 	log     logrus.FieldLogger
+	secrets secrets
 	keys    []status.Key
 
 	board     *health.Board
@@ -58,14 +57,16 @@ type Agent struct {
 	closers []func() error // in the order of opening
 }
 
-// New opens everything the agent owns on this host: keys, ledger, audit, status socket. It contacts neither the queue nor
+// New opens everything the agent of a configuration from [Load] owns on this host: keys, ledger, audit, status socket. It contacts neither the queue nor
 // any controller, so that an agent starts, and says what is wrong, also while they are away.
 func New(ctx context.Context, cfg *config.Config, options Options) (*Agent, error) {
-	log, err := logging.New(options.Log, logging.Options{Level: cfg.Log.Level, Format: cfg.Log.Format})
+	a := &Agent{cfg: cfg, version: options.Version, since: time.Now().UTC()}
+	var err error
+	a.log, err = logging.New(a.secrets.writer(options.Log), logging.Options{Level: cfg.Log.Level, Format: cfg.Log.Format})
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{cfg: cfg, options: options, since: time.Now().UTC(), log: log}
+	a.onClose(a.secrets.forget)
 	a.board = health.New(time.Now, a.logCondition)
 	a.counters = status.NewCounters(time.Now)
 	a.recorder = newRecorder(a.counters)
@@ -82,7 +83,7 @@ func (a *Agent) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.keys, err = publicKeys(own.all); err != nil {
+	if a.keys, err = Describe(own.all); err != nil {
 		return err
 	}
 	for _, part := range []func(context.Context) error{a.openStatus, a.openMemory, a.openQueue, a.openDirectory} {
@@ -121,12 +122,7 @@ func (a *Agent) openMemory(ctx context.Context) error {
 }
 
 func (a *Agent) openQueue(ctx context.Context) error {
-	access, err := connectionStrings(a.cfg.Relay)
-	if err != nil {
-		return err
-	}
-	access.Logger = a.log
-	queue, err := servicebus.DialAgent(ctx, access)
+	queue, err := dialQueue(ctx, a.cfg.Relay, &a.secrets, a.log)
 	if err != nil {
 		return err
 	}
@@ -139,20 +135,8 @@ func (a *Agent) openQueue(ctx context.Context) error {
 	return nil
 }
 
-func connectionStrings(from config.Relay) (servicebus.AgentConfig, error) {
-	access := servicebus.AgentConfig{RequestsQueue: from.RequestsQueue}
-	var err error
-	if access.ConnectionString, err = config.ReadSecret(from.ConnectionStringFile); err != nil {
-		return access, err
-	}
-	if from.ResultsConnectionStringFile != "" {
-		access.ResultsConnectionString, err = config.ReadSecret(from.ResultsConnectionStringFile)
-	}
-	return access, err
-}
-
 func (a *Agent) openDirectory(context.Context) error {
-	directory, err := newDirectory(a.cfg, a.log)
+	directory, err := newDirectory(a.cfg, &a.secrets, a.log)
 	if err != nil {
 		return err
 	}
@@ -199,65 +183,4 @@ func resultsQueues(cfg *config.Config) map[string]string {
 		queues[issuer.ID] = issuer.ResultsQueue
 	}
 	return queues
-}
-
-// Run serves until ctx ends, then drains. It returns nil after an orderly stop.
-func (a *Agent) Run(ctx context.Context) error {
-	if err := a.audit.Append(ctx, audit.Event{Kind: audit.KindStart, Note: "version " + a.options.Version}); err != nil {
-		return err
-	}
-	if err := a.pipeline.Recover(ctx); err != nil {
-		return err
-	}
-	a.log.WithFields(logrus.Fields{"group": a.cfg.Group, "agent": a.cfg.Agent, "version": a.options.Version, "queue": a.queue.Address()}).Info("agent running")
-	err := a.serve(ctx)
-	a.pipeline.Close()
-	a.log.Info("agent stopped")
-	return errors.Join(err, a.audit.Append(context.WithoutCancel(ctx), audit.Event{Kind: audit.KindStop}))
-}
-
-// serve runs the loop and what accompanies it. The companions end after the loop has drained.
-func (a *Agent) serve(ctx context.Context) error {
-	beside, end := context.WithCancel(context.WithoutCancel(ctx))
-	var companions sync.WaitGroup
-	companions.Go(func() { a.pipeline.Maintain(beside) })
-	companions.Go(func() { a.monitor(beside) })
-	companions.Go(func() {
-		if err := (&status.Server{Source: a.report, Log: a.log}).Serve(beside, a.listener); err != nil {
-			a.log.WithError(err).Error("status is not available")
-		}
-	})
-	err := a.loop.Run(ctx)
-	end()
-	companions.Wait()
-	return err
-}
-
-// Close gives back everything New opened, the last first. Errors are logged: there is nobody left to act on them.
-func (a *Agent) Close() {
-	for i := len(a.closers) - 1; i >= 0; i-- {
-		if err := a.closers[i](); err != nil {
-			a.log.WithError(err).Warn("closing")
-		}
-	}
-	a.closers = nil
-}
-
-func (a *Agent) onClose(closer func() error) { a.closers = append(a.closers, closer) }
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
-}
-
-// logCondition writes a line when a condition comes, changes or goes.
-func (a *Agent) logCondition(before, after health.Condition) {
-	log := a.log.WithFields(logrus.Fields{"condition": after.Name, "was": before.Severity, "is": after.Severity})
-	if after.Severity == health.OK {
-		log.Info("condition is over")
-		return
-	}
-	log.WithField("hint", after.Remedy).Warn(after.Message)
 }

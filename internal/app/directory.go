@@ -29,16 +29,17 @@ func (d directoryPort) Probe(ctx context.Context, account writeback.Account, pas
 	return agent.ProbeInconclusive, err
 }
 
-func newDirectory(cfg *config.Config, log logrus.FieldLogger) (*ldapwriter.Directory, error) {
+func newDirectory(cfg *config.Config, known *secrets, log logrus.FieldLogger) (*ldapwriter.Directory, error) {
 	directory := ldapwriter.Config{SearchBudget: cfg.Policy.ControllerSearch, Log: log}
-	for _, domain := range cfg.Domains {
+	for i, domain := range cfg.Domains {
 		roots, err := caRoots(domain)
 		if err != nil {
-			return nil, fmt.Errorf("domain %s: %w", domain.Name, err)
+			return nil, unreadable(fmt.Sprintf("domains[%d].ca_file", i), err)
 		}
+		password := &bindPassword{path: domain.Bind.PasswordFile, known: known}
 		directory.Domains = append(directory.Domains, ldapwriter.DomainConfig{
 			Name: domain.Name, NetBIOSName: domain.NetBIOSName, Controllers: domain.Controllers, RootCAs: roots,
-			BindUser: domain.Bind.User, BindPassword: bindPassword(domain.Bind.PasswordFile), SearchBase: domain.SearchBase,
+			BindUser: domain.Bind.User, BindPassword: password.read, SearchBase: domain.SearchBase,
 			PolicyHints: ldapwriter.HintsMode(cfg.Policy.Hints), Connections: domain.Connections, WriteTimeout: cfg.Policy.WriteTimeout,
 		})
 	}
@@ -51,9 +52,4 @@ func caRoots(domain config.Domain) (*x509.CertPool, error) {
 		return nil, nil
 	}
 	return config.ReadCAFile(domain.CAFile)
-}
-
-// bindPassword reads the file anew for each connection, so that a rotated password needs no restart.
-func bindPassword(path string) func(context.Context) (secret.Value, error) {
-	return func(context.Context) (secret.Value, error) { return config.ReadSecret(path) }
 }

@@ -1,7 +1,7 @@
 package app
 
 import (
-	"fmt"
+	"errors"
 	"time"
 
 	"github.com/password-writeback/writeback/agent"
@@ -17,13 +17,14 @@ type openerPort struct {
 }
 
 func newEnvelope(cfg *config.Config, own agentKeys) (openerPort, error) {
-	issuers, faults := loadIssuerKeys(cfg)
-	if len(faults) > 0 {
-		return openerPort{}, &config.Faults{File: "configuration", List: faults}
+	var faults objections
+	issuers := issuerKeys(cfg, faults.add)
+	if err := errors.Join(faults...); err != nil {
+		return openerPort{}, err
 	}
 	opener, err := envelope.NewOpener(envelope.OpenerConfig{Group: cfg.Group, Issuers: issuers, SealingKeys: own.sealing})
 	if err != nil {
-		return openerPort{}, fmt.Errorf("keys: %w", err)
+		return openerPort{}, err
 	}
 	limits := envelope.Limits{MaxLife: cfg.Policy.MaxRequestLife, Skew: cfg.Policy.ClockSkew}
 	return openerPort{opener: opener, limits: limits}, nil

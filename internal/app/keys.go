@@ -3,43 +3,29 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/password-writeback/writeback/agent/config"
+	"github.com/password-writeback/writeback/agent/status"
 	"github.com/password-writeback/writeback/internal/writeback"
 	"github.com/password-writeback/writeback/relay/envelope"
 )
-
-// CheckFiles looks into the key files of a valid configuration and names every fault, as config.Load does: what stands in
-// them is the envelope's business, so the configuration can only see that they are there.
-func CheckFiles(cfg *config.Config) error {
-	_, faults := loadIssuerKeys(cfg)
-	if _, err := loadAgentKeys(cfg); err != nil {
-		faults = append(faults, keyFault("keys_dir", err))
-	}
-	if len(faults) > 0 {
-		return &config.Faults{File: "configuration", List: faults}
-	}
-	return nil
-}
 
 // agentKeys are this agent's own keys: all that open requests, and the newest that signs.
 type agentKeys struct {
 	sealing []envelope.PrivateKey
 	signing envelope.PrivateKey
-	all     []envelope.PrivateKey
+	all     []envelope.PrivateKey // newest first
 }
 
 func loadAgentKeys(cfg *config.Config) (agentKeys, error) {
-	store, err := envelope.OpenKeyStore(cfg.KeysDir)
-	if err != nil {
-		return agentKeys{}, err
-	}
-	all, err := store.List()
+	all, err := Keys(cfg)
 	if err != nil {
 		return agentKeys{}, err
 	}
 	keys := agentKeys{all: all}
-	for _, key := range all { // newest first
+	for _, key := range all {
 		switch {
 		case key.Public().Use() == envelope.UseSeal:
 			keys.sealing = append(keys.sealing, key)
@@ -48,38 +34,62 @@ func loadAgentKeys(cfg *config.Config) (agentKeys, error) {
 		}
 	}
 	if len(keys.sealing) == 0 || keys.signing.IsZero() {
-		return agentKeys{}, &writeback.Error{
-			Reason: writeback.AgentMisconfigured,
-			Hint:   `Run "writeback-agent keys new" and give the portal what "writeback-agent keys export" prints.`,
-			Cause:  errors.New("this agent has no keys yet"),
-		}
+		return agentKeys{}, NoKeys()
 	}
 	return keys, nil
 }
 
-func loadIssuerKeys(cfg *config.Config) (map[string][]envelope.PublicKey, []config.Fault) {
+// Keys returns the agent's keys, newest first; none, where their folder does not exist yet. It makes nothing.
+func Keys(cfg *config.Config) ([]envelope.PrivateKey, error) {
+	if _, err := os.Stat(cfg.KeysDir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	store, err := envelope.OpenKeyStore(cfg.KeysDir)
+	if err != nil {
+		return nil, err
+	}
+	return store.List()
+}
+
+// NoKeys is the error of an agent that has no keys and needs them, with its remedy.
+func NoKeys() error {
+	return &writeback.Error{
+		Reason: writeback.AgentMisconfigured, Cause: errors.New("this agent has no keys yet"),
+		Hint: `Run "writeback-agent keys new", and give the portal what "writeback-agent keys export" prints.`,
+	}
+}
+
+// Describe returns the public side of keys, as status shows it.
+func Describe(keys []envelope.PrivateKey) ([]status.Key, error) {
+	described := make([]status.Key, 0, len(keys))
+	for _, key := range keys {
+		public, err := envelope.EncodePublicKey(key.Public())
+		if err != nil {
+			return nil, err
+		}
+		described = append(described, status.Key{ID: key.KeyID(), Use: useInWords(key.Public().Use()), Created: key.Created(), Public: public})
+	}
+	return described, nil
+}
+
+func useInWords(use envelope.Use) string {
+	if use == envelope.UseSeal {
+		return "sealing"
+	}
+	return "signing"
+}
+
+// issuerKeys reads the keys that the configuration pins, by issuer; add learns of each file that is not usable.
+func issuerKeys(cfg *config.Config, add func(path string, err error)) map[string][]envelope.PublicKey {
 	keys := map[string][]envelope.PublicKey{}
-	var faults []config.Fault
 	for i, issuer := range cfg.Issuers {
-		for k, path := range issuer.Keys {
-			found, err := envelope.LoadPublicKeys(path)
+		for k, file := range issuer.Keys {
+			found, err := envelope.LoadPublicKeys(file)
 			if err != nil {
-				faults = append(faults, keyFault(fmt.Sprintf("issuers[%d].keys[%d]", i, k), err))
+				add(fmt.Sprintf("issuers[%d].keys[%d]", i, k), err)
 			}
 			keys[issuer.ID] = append(keys[issuer.ID], found...)
 		}
 	}
-	return keys, faults
-}
-
-func keyFault(path string, err error) config.Fault {
-	fault := config.Fault{Path: path, Problem: err.Error()}
-	var typed *writeback.Error
-	if errors.As(err, &typed) {
-		fault.Remedy = typed.Remedy()
-		if typed.Cause != nil {
-			fault.Problem = typed.Cause.Error()
-		}
-	}
-	return fault
+	return keys
 }

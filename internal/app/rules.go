@@ -1,27 +1,33 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/password-writeback/writeback/agent/config"
 	"github.com/password-writeback/writeback/agent/guard"
+	"github.com/password-writeback/writeback/internal/writeback"
 	"github.com/password-writeback/writeback/ldapwriter"
 )
 
-// newGuard turns the configuration into rules. Names of containers are normalised here, once, in the same way as the
-// directory normalises those of accounts.
 func newGuard(cfg *config.Config) (*guard.Guard, error) {
+	var faults objections
+	rules := guardRules(cfg, faults.add)
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return guard.New(rules)
+}
+
+// guardRules turns the configuration into rules. Names of containers are normalised here, once, in the same way as the
+// directory normalises those of accounts; add learns of each that is none.
+func guardRules(cfg *config.Config, add func(path string, err error)) guard.Rules {
 	rules := guard.Rules{Issuers: map[string]guard.IssuerRules{}, Domains: map[string]guard.DomainRules{}, Skew: cfg.Policy.ClockSkew}
 	var everywhere []string
 	for i, domain := range cfg.Domains {
-		included, err := normalized(fmt.Sprintf("domains[%d].scope.include", i), domain.Scope.Include)
-		if err != nil {
-			return nil, err
-		}
-		excluded, err := normalized(fmt.Sprintf("domains[%d].scope.exclude", i), domain.Scope.Exclude)
-		if err != nil {
-			return nil, err
-		}
+		scope := fmt.Sprintf("domains[%d].scope", i)
+		included := normalized(scope+".include", domain.Scope.Include, add)
+		excluded := normalized(scope+".exclude", domain.Scope.Exclude, add)
 		everywhere = append(everywhere, included...)
 		rules.Domains[domain.Name] = guard.DomainRules{
 			Include: included, Exclude: excluded, ProtectedGroups: domain.ProtectedGroups,
@@ -29,13 +35,10 @@ func newGuard(cfg *config.Config) (*guard.Guard, error) {
 		}
 	}
 	for i, issuer := range cfg.Issuers {
-		scope, err := normalized(fmt.Sprintf("issuers[%d].scope", i), issuer.Scope)
-		if err != nil {
-			return nil, err
-		}
+		scope := normalized(fmt.Sprintf("issuers[%d].scope", i), issuer.Scope, add)
 		rules.Issuers[issuer.ID] = issuerRules(issuer, scope, everywhere)
 	}
-	return guard.New(rules)
+	return rules
 }
 
 // issuerRules gives an issuer without a scope of its own that of all domains.
@@ -50,16 +53,18 @@ func issuerRules(issuer config.Issuer, scope, everywhere []string) guard.IssuerR
 	}
 }
 
-func normalized(path string, names []string) ([]string, error) {
-	out := make([]string, 0, len(names))
+func normalized(path string, names []string, add func(path string, err error)) []string {
+	normal := make([]string, 0, len(names))
 	for i, name := range names {
-		normal, err := ldapwriter.NormalizeDN(name)
+		one, err := ldapwriter.NormalizeDN(name)
 		if err != nil {
-			return nil, &config.Faults{File: "configuration", List: []config.Fault{{
-				Path: fmt.Sprintf("%s[%d]", path, i), Problem: err.Error(), Remedy: "Write a distinguished name, e.g. OU=Staff,DC=corp,DC=example,DC=com.",
-			}}}
+			add(fmt.Sprintf("%s[%d]", path, i), &writeback.Error{
+				Reason: writeback.AgentMisconfigured, Cause: err,
+				Hint: "Write a distinguished name, for example OU=Staff,DC=corp,DC=example,DC=com.",
+			})
+			continue
 		}
-		out = append(out, normal)
+		normal = append(normal, one)
 	}
-	return out, nil
+	return normal
 }
