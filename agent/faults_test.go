@@ -192,9 +192,13 @@ func TestTwoRequestsOfOneUserDoNotRunAtOnce(t *testing.T) {
 
 func TestAPasswordSetWhileARequestWaitedIsNotOverwritten(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.directory.write = func(carryOut func()) error { time.Sleep(3 * time.Second); carryOut(); return nil }
-		_, first := w.ask(order{user: "alice", password: "F1rst-Password"})
-		_, second := w.ask(order{user: "alice", password: "S3cond-Password"})
+		w.directory.write = func(func()) error {
+			w.directory.edit("alice", func(*account) { w.directory.write = nil })
+			time.Sleep(3 * time.Second)
+			return writeback.NewError(writeback.PasswordTooSimple, nil)
+		}
+		_, first := w.ask(order{user: "alice"})
+		_, second := w.ask(order{user: "alice"})
 		var group sync.WaitGroup
 		group.Go(func() { w.handle(first) })
 		synctest.Wait()

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -29,7 +30,7 @@ func TestRunOnlyOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b, c := config(t, func(context.Context, *writeback.Delivery) writeback.Disposition { return completed() })
 		b.start(c)
-		if err := b.loop.Run(t.Context()); err != relay.ErrAlreadyRun {
+		if err := b.loop.Run(t.Context()); !errors.Is(err, relay.ErrAlreadyRun) {
 			t.Errorf("a second Run returned %v, want ErrAlreadyRun", err)
 		}
 		b.end()

@@ -259,12 +259,12 @@ func TestConceal(t *testing.T) {
 		}
 	}
 	for _, err := range []error{notFound, ambiguous} {
-		if got := g.Conceal("desk", err); got != err {
+		if got := g.Conceal("desk", err); !errors.Is(got, err) {
 			t.Errorf("%v became %v", err, got)
 		}
 	}
 	down := writeback.NewError(writeback.DirectoryUnavailable, errors.New("refused"))
-	if got := g.Conceal("portal", down); got != error(down) {
+	if got := g.Conceal("portal", down); !errors.Is(got, down) {
 		t.Errorf("%v became %v", down, got)
 	}
 	if got := g.Conceal("portal", nil); got != nil {

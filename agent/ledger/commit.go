@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
 // maxGroup bounds how many callers share one commit.
@@ -164,7 +165,7 @@ func (l *Ledger) view(ctx context.Context, f func(*bbolt.Tx) error) error {
 
 // named gives bbolt's error for a closed database our name.
 func named(err error) error {
-	if errors.Is(err, bbolt.ErrDatabaseNotOpen) {
+	if errors.Is(err, bbolterrors.ErrDatabaseNotOpen) {
 		return ErrClosed
 	}
 	return err

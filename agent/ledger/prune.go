@@ -41,11 +41,7 @@ func (l *Ledger) Prune(ctx context.Context) (int, error) {
 // forgetRecords removes up to most records that have run out, oldest first.
 func (l *Ledger) forgetRecords(c *change, most int) error {
 	cutoff := c.now.Add(-l.options.KeepAfterExpiry).UnixNano()
-	due, err := dueRecords(c.tx, cutoff, most)
-	if err != nil {
-		return err
-	}
-	for _, indexKey := range due {
+	for _, indexKey := range dueRecords(c.tx, cutoff, most) {
 		if err := c.remove(bucketExpiry, indexKey); err != nil {
 			return err
 		}
@@ -57,7 +53,7 @@ func (l *Ledger) forgetRecords(c *change, most int) error {
 	return nil
 }
 
-func dueRecords(tx *bbolt.Tx, cutoff int64, most int) ([][]byte, error) {
+func dueRecords(tx *bbolt.Tx, cutoff int64, most int) [][]byte {
 	var due [][]byte
 	open, unaudited := tx.Bucket([]byte(bucketOpen)), tx.Bucket([]byte(bucketUnaudited))
 	cursor := tx.Bucket([]byte(bucketExpiry)).Cursor()
@@ -70,7 +66,7 @@ func dueRecords(tx *bbolt.Tx, cutoff int64, most int) ([][]byte, error) {
 			due = append(due, append([]byte(nil), indexKey...))
 		}
 	}
-	return due, nil
+	return due
 }
 
 // forgetRest removes last writes and results that have run out, and reports whether there may be more of them.

@@ -105,7 +105,7 @@ func TestAnAgentThatHangs(t *testing.T) {
 	go func() {
 		conn, err := listener.Accept() // asked, and silent
 		if err == nil {
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 		}
 		cancel(errors.New("enough"))
 		<-ctx.Done()

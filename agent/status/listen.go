@@ -21,7 +21,7 @@ const probeTimeout = time.Second
 // nothing. The socket of an agent that died is replaced, that of a living one is refused, and so is any other file. Closing the
 // listener removes the socket. Errors are [*writeback.Error] with a remedy.
 func Listen(path string, mode fs.FileMode, group string) (net.Listener, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // members of status.group must reach the socket in it
 		return nil, misconfigured("Let the agent's account make the socket's folder, or set status.socket to another path.", err)
 	}
 	if err := vacant(path); err != nil {
@@ -51,7 +51,9 @@ func vacant(path string) error {
 		// On Windows a socket does not show as one, but never has a size.
 		return misconfigured("Remove the file, or set status.socket to another path.", fmt.Errorf("%s is there and is no socket", path))
 	}
-	conn, err := net.DialTimeout("unix", path, probeTimeout)
+	probing, cancel := context.WithTimeout(context.Background(), probeTimeout)
+	defer cancel()
+	conn, err := dial(probing, path)
 	if err == nil {
 		_ = conn.Close()
 		return misconfigured("Stop the other agent, or give this one another status.socket and state_dir.", fmt.Errorf("another agent answers at %s", path))

@@ -22,7 +22,7 @@ import (
 // socketPath returns a path for a socket in a folder of the test's own. t.TempDir can be too long for a socket.
 func socketPath(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "wb")
+	dir, err := os.MkdirTemp("", "wb") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}

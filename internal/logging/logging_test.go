@@ -117,7 +117,7 @@ func TestUnknownOptions(t *testing.T) {
 
 func TestFatalDoesNotEndTheProcess(t *testing.T) {
 	log, out := logger(t, "text")
-	log.Fatal("bad") // the test binary would end here
+	log.Fatal("bad") //nolint:revive // what follows is reached: that is the test
 	if !strings.Contains(out.String(), "level=fatal msg=bad") {
 		t.Errorf("line: %q", out.String())
 	}

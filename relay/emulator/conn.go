@@ -65,7 +65,7 @@ func newConn(ctx context.Context, s *Server, nc net.Conn) *conn {
 // serve runs the connection to its end.
 func (c *conn) serve() error {
 	defer c.cancel()
-	stop := context.AfterFunc(c.ctx, func() { c.net.Close() })
+	stop := context.AfterFunc(c.ctx, func() { cut(c.net) })
 	defer stop()
 	if err := c.handshake(); err != nil {
 		return err
@@ -80,7 +80,11 @@ func (c *conn) serve() error {
 	c.sayClose(err)
 	close(c.out)
 	<-written
-	c.cancel() // closes the socket, which ends the reader
+	if c.ctx.Err() != nil {
+		cut(c.net) // no goodbye
+	}
+	c.net.Close() // which ends the reader, when it waits for the peer
+	c.cancel()    // or for the owner
 	for range frames {
 	}
 	if errors.Is(err, errPeerClosed) || errors.Is(err, io.EOF) {
@@ -107,7 +111,7 @@ func (c *conn) loop(frames <-chan amqp.Frame, readErr <-chan error) error {
 		case <-c.inbox.wake:
 			c.inbox.run()
 		case <-heartbeat:
-			c.push(amqp.FrameAMQP, 0, nil, nil)
+			c.push(0, nil, nil)
 		case <-c.expiry.C:
 			c.claimsExpired()
 		case <-c.ctx.Done():
@@ -166,8 +170,8 @@ func (c *conn) write() {
 }
 
 // push hands a frame to the writer; it waits while the writer is behind, which holds up the peer that does not read.
-func (c *conn) push(kind byte, channel uint16, p amqp.Performative, payload []byte) {
-	b, err := amqp.AppendFrame(nil, kind, channel, p, payload)
+func (c *conn) push(channel uint16, p amqp.Performative, payload []byte) {
+	b, err := amqp.AppendFrame(nil, amqp.FrameAMQP, channel, p, payload)
 	if err != nil {
 		c.log.WithError(err).Error("frame cannot be encoded")
 		c.cancel()
@@ -213,7 +217,7 @@ func (c *conn) begin(channel uint16, p *amqp.Begin) error {
 	}
 	s := newSession(c, channel, p)
 	c.sessions[channel] = s
-	c.push(amqp.FrameAMQP, channel, &amqp.Begin{
+	c.push(channel, &amqp.Begin{
 		RemoteChannel: &channel, NextOutgoingID: s.nextOutgoing,
 		IncomingWindow: incomingWindow, OutgoingWindow: outgoingWindow, HandleMax: maxHandle,
 	}, nil)
@@ -225,11 +229,11 @@ func (c *conn) sayClose(err error) {
 	var wire *amqp.Error
 	switch {
 	case errors.As(err, &wire):
-		c.push(amqp.FrameAMQP, 0, &amqp.Close{Error: wire}, nil)
+		c.push(0, &amqp.Close{Error: wire}, nil)
 	case errors.Is(err, errPeerClosed):
-		c.push(amqp.FrameAMQP, 0, &amqp.Close{}, nil)
+		c.push(0, &amqp.Close{}, nil)
 	case errors.Is(err, amqp.ErrMalformed), errors.Is(err, amqp.ErrLimit):
-		c.push(amqp.FrameAMQP, 0, &amqp.Close{Error: amqp.Errorf("amqp:connection:framing-error", "%v", err)}, nil)
+		c.push(0, &amqp.Close{Error: amqp.Errorf("amqp:connection:framing-error", "%v", err)}, nil)
 	}
 }
 

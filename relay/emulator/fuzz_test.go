@@ -142,7 +142,7 @@ func talk(t *testing.T, input []byte) {
 	must(t, err)
 	c, err := s.Dial(context.Background())
 	must(t, err)
-	go io.Copy(io.Discard, c)
+	go func() { _, _ = io.Copy(io.Discard, c) }()
 	_ = c.SetWriteDeadline(time.Now().Add(10 * time.Second))
 	_, _ = c.Write(input)
 	c.Close()

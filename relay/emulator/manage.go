@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"errors"
 	"math"
 	"time"
 
@@ -57,7 +58,7 @@ func (r *request) manage() response {
 	}
 	body, err := op.run(r, args)
 	switch {
-	case err == error(errNoContent):
+	case errors.Is(err, errNoContent):
 		return response{status: statusNoContent, description: "No content"}
 	case err != nil:
 		return failed(err)

@@ -76,7 +76,7 @@ func (s *session) handle(p amqp.Performative, payload []byte) error {
 }
 
 func (s *session) send(p amqp.Performative, payload []byte) {
-	s.conn.push(amqp.FrameAMQP, s.channel, p, payload)
+	s.conn.push(s.channel, p, payload)
 }
 
 // fail ends the session with an error and then ignores what the peer still sends.

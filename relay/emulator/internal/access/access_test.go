@@ -110,7 +110,7 @@ func claim(path string, r access.Rights, life time.Duration) access.Claim {
 
 func TestClaims(t *testing.T) {
 	var c access.Claims
-	if _, any := c.NextExpiry(epoch); any || c.Allow("q", access.Send, epoch) {
+	if _, expires := c.NextExpiry(epoch); expires || c.Allow("q", access.Send, epoch) {
 		t.Error("no claims, yet something is allowed or expires")
 	}
 	c.Put(claim("q", access.Send, time.Minute))

@@ -2,6 +2,7 @@ package amqp
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -69,7 +70,7 @@ func ReadFrame(r io.Reader, maxSize uint32) (Frame, error) {
 
 // unexpected turns an end of input in the middle of a frame into one that cannot pass for a clean end.
 func unexpected(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
