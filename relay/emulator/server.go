@@ -136,9 +136,11 @@ func (s *Server) ServeConn(ctx context.Context, c net.Conn) error {
 // serveEntered serves a connection that enter has admitted.
 func (s *Server) serveEntered(ctx context.Context, c net.Conn) error {
 	defer s.leave(c)
-	defer c.Close()
 	ctx, cancel := s.scope(ctx)
 	defer cancel()
+	stop := context.AfterFunc(ctx, func() { cut(c) })
+	defer stop()
+	defer c.Close() // a goodbye takes time, on TLS and WebSocket; the end of ctx cuts it short
 	err := newConn(ctx, s, c).serve()
 	if ctx.Err() != nil {
 		return nil
@@ -183,7 +185,7 @@ func (s *Server) DropConnections() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		c.Close()
+		cut(c)
 	}
 }
 
@@ -204,12 +206,22 @@ func (s *Server) ConnectionString(addr, keyName string) string {
 
 // QueueConnectionString is ConnectionString with a key of that queue, or else of the namespace.
 func (s *Server) QueueConnectionString(addr, queue, keyName string) string {
+	cs := s.TLSConnectionString(addr, queue, keyName)
+	if cs == "" {
+		return ""
+	}
+	return cs + ";UseDevelopmentEmulator=true"
+}
+
+// TLSConnectionString is QueueConnectionString for clients that come by ServeTLS or ServeWebSocket. The host is the one
+// the certificate is for. Where it listens elsewhere, or at another port, is the client's CustomEndpoint or its dialer's
+// business; clients do not ask for a certificate that carries a port.
+func (s *Server) TLSConnectionString(host, queue, keyName string) string {
 	key, ok := s.key(strings.ToLower(queue), keyName)
 	if !ok {
 		return ""
 	}
-	return "Endpoint=sb://" + addr + ";SharedAccessKeyName=" + key.Name + ";SharedAccessKey=" +
-		string(key.Secret.Reveal()) + ";UseDevelopmentEmulator=true"
+	return "Endpoint=sb://" + host + ";SharedAccessKeyName=" + key.Name + ";SharedAccessKey=" + string(key.Secret.Reveal())
 }
 
 // key finds a key for an entity path in lower case: the queue's own before the namespace's.

@@ -1,0 +1,338 @@
+package emulator_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
+	"github.com/coder/websocket"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/password-writeback/writeback/relay/emulator"
+	"github.com/password-writeback/writeback/relay/emulator/internal/amqp"
+)
+
+// webSocketDialer is what a program gives the SDK to come by WebSocket.
+type webSocketDialer struct {
+	http        *http.Client
+	subprotocol string
+	dials       atomic.Int32
+}
+
+// newDialer trusts the certificates and reaches every host at l, or through a proxy if transport has one.
+func newDialer(t testing.TB, certificates *emulator.Certificates, change func(*http.Transport)) *webSocketDialer {
+	t.Helper()
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: certificates.RootCAs()}}
+	change(transport)
+	t.Cleanup(transport.CloseIdleConnections)
+	return &webSocketDialer{http: &http.Client{Transport: transport}, subprotocol: "amqp"}
+}
+
+// reaching makes every host name lead to an address.
+func reaching(addr net.Addr) func(*http.Transport) {
+	return func(transport *http.Transport) {
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", addr.String())
+		}
+	}
+}
+
+func (d *webSocketDialer) dial(ctx context.Context, args azservicebus.NewWebSocketConnArgs) (net.Conn, error) {
+	d.dials.Add(1)
+	ws, _, err := websocket.Dial(ctx, args.Host, &websocket.DialOptions{HTTPClient: d.http, Subprotocols: []string{d.subprotocol}})
+	if err != nil {
+		return nil, err
+	}
+	// Not ctx: it belongs to the operation that needed the connection first and ends with it.
+	return websocket.NetConn(context.Background(), ws, websocket.MessageBinary), nil
+}
+
+func TestWebSocket(t *testing.T) {
+	for _, subprotocol := range []string{"amqp", "AMQPWSB10"} {
+		t.Run(subprotocol, func(t *testing.T) {
+			s := newServer(t, standard())
+			certificates := newCertificates(t, tlsHost)
+			l := loopback(t)
+			open(t, s.ServeWebSocket, l, certificates.ServerTLS())
+			d := newDialer(t, certificates, reaching(l.Addr()))
+			d.subprotocol = subprotocol
+			c := newClient(t, s, &azservicebus.ClientOptions{NewWebSocketConn: d.dial})
+			thereAndBack(t, c, "over a WebSocket")
+			thereAndBack(t, c, strings.Repeat("many frames ", 15000))
+			if got := counts(t, s, plainQueue); got.Completed != 2 || d.dials.Load() != 1 {
+				t.Errorf("%+v over %d connections, want 2 completed over one", got, d.dials.Load())
+			}
+			must(t, c.Close(within(t)))
+		})
+	}
+}
+
+func TestWebSocketThroughAProxyWithAPassword(t *testing.T) {
+	s := newServer(t, standard())
+	certificates := newCertificates(t, tlsHost)
+	l := loopback(t)
+	open(t, s.ServeWebSocket, l, certificates.ServerTLS())
+	p := newProxy(t, "agent", "proxy-password", l.Addr().String())
+	client := func(password string) *azservicebus.Client {
+		d := newDialer(t, certificates, func(transport *http.Transport) {
+			transport.Proxy = http.ProxyURL(p.url(t, "agent", password))
+		})
+		return newClient(t, s, &azservicebus.ClientOptions{NewWebSocketConn: d.dial})
+	}
+
+	thereAndBack(t, client("proxy-password"), "through the proxy")
+	if asked := p.asked.Load(); asked == nil || *asked != tlsHost+":443" {
+		t.Errorf("the proxy was asked for %v, want the namespace at port 443", asked)
+	}
+	if p.opened.Load() != 1 || p.refused.Load() != 0 {
+		t.Errorf("%d tunnels, %d refusals; want one tunnel", p.opened.Load(), p.refused.Load())
+	}
+
+	err := newSender(t, client("wrong"), plainQueue).SendMessage(within(t), &azservicebus.Message{}, nil)
+	if err == nil || !strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)) {
+		t.Errorf("with a wrong password: %v, want the proxy's refusal", err)
+	}
+	if p.opened.Load() != 1 || p.refused.Load() == 0 {
+		t.Errorf("with a wrong password: %d tunnels in all, %d refusals", p.opened.Load(), p.refused.Load())
+	}
+}
+
+func TestWebSocketIsReplacedWhenItIsCut(t *testing.T) {
+	s := newServer(t, standard())
+	certificates := newCertificates(t, tlsHost)
+	l := loopback(t)
+	open(t, s.ServeWebSocket, l, certificates.ServerTLS())
+	d := newDialer(t, certificates, reaching(l.Addr()))
+	c, err := azservicebus.NewClientFromConnectionString(s.TLSConnectionString(tlsHost, "", "root"), &azservicebus.ClientOptions{
+		NewWebSocketConn: d.dial,
+		RetryOptions:     azservicebus.RetryOptions{MaxRetries: 3, RetryDelay: 10 * time.Millisecond, MaxRetryDelay: 10 * time.Millisecond},
+	})
+	must(t, err)
+	defer c.Close(context.Background())
+	snd := newSender(t, c, plainQueue)
+	must(t, snd.SendMessage(within(t), &azservicebus.Message{}, nil))
+	s.DropConnections()
+	must(t, snd.SendMessage(within(t), &azservicebus.Message{}, nil))
+	if d.dials.Load() != 2 {
+		t.Errorf("%d connections, want 2", d.dials.Load())
+	}
+}
+
+func TestWhatIsNoWebSocketIsAnsweredInHTTP(t *testing.T) {
+	s := newServer(t, standard())
+	certificates := newCertificates(t, tlsHost)
+	l := loopback(t)
+	open(t, s.ServeWebSocket, l, certificates.ServerTLS())
+	d := newDialer(t, certificates, reaching(l.Addr()))
+	const path = "/$servicebus/websocket"
+	upgrade := http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
+		"Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="}, "Sec-Websocket-Protocol": {"amqp"},
+	}
+	with := func(name, value string) http.Header {
+		h := upgrade.Clone()
+		h.Set(name, value)
+		return h
+	}
+	for name, tt := range map[string]struct {
+		method, path string
+		header       http.Header
+		status       int
+	}{
+		"as it should be":  {"GET", path, upgrade, http.StatusSwitchingProtocols},
+		"with a slash":     {"GET", path + "/", upgrade, http.StatusSwitchingProtocols},
+		"another path":     {"GET", "/", upgrade, http.StatusNotFound},
+		"a path below":     {"GET", path + "/x", upgrade, http.StatusNotFound},
+		"no upgrade":       {"GET", path, nil, http.StatusUpgradeRequired},
+		"another method":   {"POST", path, upgrade, http.StatusMethodNotAllowed},
+		"another version":  {"GET", path, with("Sec-WebSocket-Version", "8"), http.StatusBadRequest},
+		"another origin":   {"GET", path, with("Origin", "https://elsewhere.example"), http.StatusForbidden},
+		"headers too long": {"GET", path, with("Padding", strings.Repeat("x", 64<<10)), http.StatusRequestHeaderFieldsTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := http.NewRequestWithContext(within(t), tt.method, "https://"+tlsHost+tt.path, nil)
+			must(t, err)
+			r.Header = tt.header
+			resp, err := d.http.Do(r)
+			must(t, err)
+			defer resp.Body.Close()
+			if resp.StatusCode != tt.status {
+				t.Errorf("status %s, want %d", resp.Status, tt.status)
+			}
+		})
+	}
+}
+
+// pipedWebSocket is a client's WebSocket to a new server over a pipe, inside a bubble, so that all times are exact and
+// a goroutine left behind fails the test.
+func pipedWebSocket(t *testing.T, subprotocols ...string) (*emulator.Server, *websocket.Conn) {
+	t.Helper()
+	s := newServer(t, standard())
+	certificates := newCertificates(t, tlsHost) // valid by the bubble's clock
+	l := newPipes()
+	open(t, s.ServeWebSocket, l, certificates.ServerTLS())
+	d := newDialer(t, certificates, func(transport *http.Transport) {
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx) }
+	})
+	ws, _, err := websocket.Dial(within(t), "wss://"+tlsHost+"/$servicebus/websocket",
+		&websocket.DialOptions{HTTPClient: d.http, Subprotocols: subprotocols})
+	must(t, err)
+	t.Cleanup(func() { ws.CloseNow() })
+	return s, ws
+}
+
+func TestWebSocketsThatAreRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		subprotocols []string
+		kind         websocket.MessageType
+		message      []byte
+		status       websocket.StatusCode
+	}{
+		"no subprotocol":      {nil, 0, nil, websocket.StatusPolicyViolation},
+		"another subprotocol": {[]string{"mqtt"}, 0, nil, websocket.StatusPolicyViolation},
+		"text":                {[]string{"amqp"}, websocket.MessageText, []byte(amqp.HeaderSASL), websocket.StatusUnsupportedData},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, ws := pipedWebSocket(t, tt.subprotocols...)
+				if tt.message != nil {
+					must(t, ws.Write(within(t), tt.kind, tt.message))
+				}
+				_, _, err := ws.Read(within(t))
+				if got := websocket.CloseStatus(err); got != tt.status {
+					t.Errorf("%v, want status %v", err, tt.status)
+				}
+			})
+		})
+	}
+}
+
+// Where the messages of a WebSocket begin and end means nothing: AMQP is a stream.
+func TestWebSocketMessagesAreAStream(t *testing.T) {
+	whole := []byte(amqp.HeaderSASL)
+	whole, err := amqp.AppendFrame(whole, amqp.FrameSASL, 0, &amqp.Init{Mechanism: "ANONYMOUS"}, nil)
+	must(t, err)
+	whole = append(whole, amqp.HeaderAMQP...)
+	whole, err = amqp.AppendFrame(whole, amqp.FrameAMQP, 0, &amqp.Open{ContainerID: "c", MaxFrameSize: 512}, nil)
+	must(t, err)
+	for name, size := range map[string]int{"one message": len(whole), "a byte each": 1, "seven bytes each": 7} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, ws := pipedWebSocket(t, "amqp")
+				conn := websocket.NetConn(within(t), ws, websocket.MessageBinary)
+				go func() {
+					for rest := whole; len(rest) > 0; rest = rest[min(size, len(rest)):] {
+						_ = ws.Write(within(t), websocket.MessageBinary, nil) // empty ones are passed over
+						_ = ws.Write(within(t), websocket.MessageBinary, rest[:min(size, len(rest))])
+					}
+				}()
+				var headers []amqp.Header
+				for range 2 {
+					h, err := amqp.ReadHeader(conn)
+					must(t, err)
+					headers = append(headers, h)
+					frames := map[amqp.Header]int{amqp.HeaderSASL: 2, amqp.HeaderAMQP: 1}[h]
+					for range frames {
+						_, err := amqp.ReadFrame(conn, 65536)
+						must(t, err)
+					}
+				}
+				if diff := cmp.Diff([]amqp.Header{amqp.HeaderSASL, amqp.HeaderAMQP}, headers); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
+}
+
+// handshaken opens AMQP on a WebSocket and returns it as a stream.
+func handshaken(t *testing.T, ws *websocket.Conn) *peer {
+	t.Helper()
+	conn := websocket.NetConn(context.Background(), ws, websocket.MessageBinary)
+	p := &peer{t: t, conn: conn, in: bufio.NewReader(conn)}
+	p.open(&amqp.Open{ContainerID: "peer", MaxFrameSize: 65536, ChannelMax: 10})
+	return p
+}
+
+func TestWebSocketIsClosedInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, ws := pipedWebSocket(t, "amqp")
+		p := handshaken(t, ws)
+		p.say(&amqp.Close{})
+		if got := expect[*amqp.Close](p); got.Error != nil {
+			t.Errorf("closed with %v", got.Error)
+		}
+		if _, err := p.in.ReadByte(); !errors.Is(err, io.EOF) {
+			t.Errorf("read %v, want an orderly end", err)
+		}
+	})
+}
+
+// A cut is no goodbye: the client meets a broken connection, as with a failing network.
+func TestCuttingAWebSocketSaysNoGoodbye(t *testing.T) {
+	for name, act := range map[string]func(*emulator.Server){
+		"DropConnections": (*emulator.Server).DropConnections,
+		"Close":           func(s *emulator.Server) { s.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, ws := pipedWebSocket(t, "amqp")
+				handshaken(t, ws)
+				started := time.Now()
+				act(s)
+				_, _, err := ws.Read(within(t))
+				if err == nil || websocket.CloseStatus(err) != -1 {
+					t.Errorf("read %v, want a broken connection", err)
+				}
+				if took := time.Since(started); took != 0 {
+					t.Errorf("took %v: somebody waited for a goodbye", took)
+				}
+			})
+		})
+	}
+}
+
+// A client that does not take part in the goodbye does not hold the server up for long.
+func TestWebSocketPeerThatDoesNotSayGoodbye(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, ws := pipedWebSocket(t, "amqp")
+		p := handshaken(t, ws)
+		p.say(&amqp.Close{}) // and does not read the answer
+		synctest.Wait()
+		started := time.Now()
+		must(t, s.Close())
+		if took := time.Since(started); took != 0 {
+			t.Errorf("closing the server took %v", took)
+		}
+	})
+}
+
+func TestWebSocketMessageWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, ws := pipedWebSocket(t, "amqp")
+		p := handshaken(t, ws)
+		go io.Copy(io.Discard, p.conn)
+		heartbeats := bytes.Repeat([]byte{0, 0, 0, 8, 2, 0, 0, 0}, 1<<13)
+		w, err := ws.Writer(within(t), websocket.MessageBinary)
+		must(t, err)
+		written := 0
+		for err == nil && written < 64<<20 {
+			_, err = w.Write(heartbeats)
+			written += len(heartbeats)
+		}
+		if err == nil || written > 8<<20 {
+			t.Errorf("one message of %d MiB was taken (%v)", written>>20, err)
+		}
+	})
+}
