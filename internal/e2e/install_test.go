@@ -16,6 +16,7 @@ import (
 	"github.com/password-writeback/writeback/internal/logging"
 	"github.com/password-writeback/writeback/internal/secret"
 	"github.com/password-writeback/writeback/internal/writeback"
+	"github.com/password-writeback/writeback/relay/emulator"
 	"github.com/password-writeback/writeback/relay/envelope"
 	"github.com/password-writeback/writeback/relay/requester"
 )
@@ -165,6 +166,27 @@ func (in *installation) until(t *testing.T, wanted func(lab.Status) bool) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	check(t, in.agent.Until(ctx, wanted))
+}
+
+// untilCounted waits until the requests queue is as wanted.
+func (in *installation) untilCounted(t *testing.T, wanted func(emulator.Counts) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		counts, err := in.namespace.Counts(lab.RequestsQueue)
+		check(t, err)
+		if wanted(counts) {
+			return
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			t.Fatalf("the requests queue has %+v", counts)
+		}
+	}
 }
 
 // wantOutcome compares verdict and reason.

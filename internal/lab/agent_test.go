@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,7 +22,11 @@ func play(t *testing.T, script string) lab.Program {
 		t.Skip("needs a Unix shell")
 	}
 	path := filepath.Join(t.TempDir(), "agent")
-	check(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700))
+	// A process forked meanwhile would hold the file open for writing, and such a file cannot be executed (ETXTBSY).
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700) //nolint:gosec // a program
+	syscall.ForkLock.RUnlock()
+	check(t, err)
 	program, err := lab.FindProgram(path, &lab.Site{Folder: t.TempDir()})
 	check(t, err)
 	return program
@@ -82,7 +87,7 @@ func TestStatusIsReadWhateverTheExitCode(t *testing.T) {
 
 // serving is a script that runs until it is interrupted.
 const serving = `if [ "$1" = status ]; then echo '` + healthy + `'; exit; fi
-echo "agent running" >&2; trap 'echo stopped >&2; exit 0' INT; while :; do sleep 0.05; done`
+trap 'echo stopped >&2; exit 0' INT; echo "agent running" >&2; while :; do sleep 0.05; done`
 
 func TestAgentIsStoppedGently(t *testing.T) {
 	t.Parallel()
