@@ -127,7 +127,7 @@ func TestPanicIsContained(t *testing.T) {
 	for name, blow := range map[string]func(){
 		"value":   func() { panic("cannot use " + secret) },
 		"error":   func() { panic(fmt.Errorf("cannot use %s", secret)) },
-		"runtime": func() { panicAtRuntime(secret) },
+		"runtime": func() { _ = panicAtRuntime(secret) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
