@@ -54,7 +54,8 @@ func (a *Agent) judgeRelay(stats relay.Stats) {
 	case stats.Connected:
 		a.board.Clear(health.Relay)
 	case stats.LastReceiveError == "":
-		a.board.Set(health.Relay, health.Down, "the requests queue is not connected yet",
+		// Not down before it is known: the change to down is what gets logged, with the reason.
+		a.board.Set(health.Relay, health.Degraded, "the requests queue is not connected yet",
 			"Wait a moment; if it stays so, check that this host may open connections to the namespace (TCP port 5671).")
 	default:
 		a.board.Set(health.Relay, health.Down, "the requests queue cannot be reached: "+stats.LastReceiveError,
@@ -88,7 +89,11 @@ func (a *Agent) judgeDomains() {
 			a.board.Clear(name)
 			continue
 		}
-		a.board.Set(name, domain.Health, domain.Message, domain.remedy)
+		severity := domain.Health
+		if !domain.asked {
+			severity = health.Degraded // as with the relay
+		}
+		a.board.Set(name, severity, domain.Message, domain.remedy)
 	}
 }
 
@@ -122,6 +127,7 @@ func stateOf(name string, controllers []ldapwriter.ControllerStatus, hints confi
 	state := domainState{remedy: "Wait a moment: the controllers are being asked."}
 	state.Name, state.Health, state.Message = name, unserved, "no controller has answered yet"
 	if len(failures) > 0 {
+		state.asked = true
 		state.Message = "no controller can be used: " + strings.Join(failures, "; ")
 		state.remedy = "Check the network, the controllers, their certificates and the bind account; requests for this domain are refused meanwhile."
 	}
@@ -130,7 +136,7 @@ func stateOf(name string, controllers []ldapwriter.ControllerStatus, hints confi
 
 // stateOfServed judges a domain whose controller answers: by whether it lets resets obey the password history.
 func stateOfServed(name string, c ldapwriter.ControllerStatus, hints config.HintsRule, unserved health.Severity) domainState {
-	state := domainState{remedy: "Use a controller that knows the policy-hints control: Windows Server 2016 or later, or Samba 4.24; see policy.hints."}
+	state := domainState{asked: true, remedy: "Use a controller that knows the policy-hints control: Windows Server 2016 or later, or Samba 4.24; see policy.hints."}
 	state.Name, state.Controller, state.Health = name, c.Address, health.OK
 	if c.PolicyHints != "" {
 		return state

@@ -11,6 +11,7 @@ import (
 // domainState is a domain as status shows it, and what to do about it.
 type domainState struct {
 	status.Domain
+	asked  bool // a controller has answered, or failed to
 	remedy string
 }
 

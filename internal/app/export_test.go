@@ -1,0 +1,71 @@
+package app
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/password-writeback/writeback/agent/config"
+	"github.com/password-writeback/writeback/agent/guard"
+	"github.com/password-writeback/writeback/agent/health"
+	"github.com/password-writeback/writeback/agent/status"
+	"github.com/password-writeback/writeback/internal/secret"
+	"github.com/password-writeback/writeback/ldapwriter"
+	"github.com/password-writeback/writeback/relay"
+)
+
+// StateOf exposes how a domain is judged by its controllers.
+func StateOf(name string, controllers []ldapwriter.ControllerStatus, hints config.HintsRule, oneOfSeveral bool) (domain status.Domain, remedy string) {
+	state := stateOf(name, controllers, hints, oneOfSeveral)
+	return state.Domain, state.remedy
+}
+
+// GuardRules exposes the rules made of a configuration, and the fields that are no names of containers.
+func GuardRules(cfg *config.Config) (rules guard.Rules, faulty []string) {
+	rules = guardRules(cfg, func(path string, _ error) { faulty = append(faulty, path) })
+	return rules, faulty
+}
+
+// Judge is an agent that only judges conditions.
+type Judge struct{ agent *Agent }
+
+// NewJudge makes one.
+func NewJudge(board *health.Board) Judge { return Judge{&Agent{board: board}} }
+
+// Relay judges what the loop says, and Issuer what the last request of a portal was.
+func (j Judge) Relay(stats relay.Stats) {
+	j.agent.judgeRelay(stats)
+	j.agent.judgeOutbox(stats)
+}
+
+// Issuer judges a portal by its last request.
+func (j Judge) Issuer(id string, foreign bool) { j.agent.judgeIssuer(id, foreign) }
+
+// Recorder exposes what feeds the status.
+type Recorder struct{ *recorder }
+
+// NewRecorder makes one.
+func NewRecorder() Recorder { return Recorder{newRecorder(status.NewCounters(time.Now))} }
+
+// NotSealing returns the issuers that do not seal for this agent.
+func (r Recorder) NotSealing() []string { return r.notSealing() }
+
+// Report fills in the counts.
+func (r Recorder) Report() (report status.Report) {
+	r.counters.Fill(&report)
+	return report
+}
+
+// Intake exposes the word for a state of the loop.
+func Intake(state relay.IntakeState) status.Intake { return intake(state) }
+
+// LogOf returns the logger of an agent.
+func LogOf(a *Agent) logrus.FieldLogger { return a.log }
+
+// BindPassword reads a bind password as the directory does, and masks it in what is written through the returned writer.
+func BindPassword(path string, w io.Writer) (read func(context.Context) (secret.Value, error), masked io.Writer, forget func() error) {
+	known := &secrets{}
+	return (&bindPassword{path: path, known: known}).read, known.writer(w), known.forget
+}
