@@ -24,7 +24,7 @@ func play(t *testing.T, script string) lab.Program {
 	path := filepath.Join(t.TempDir(), "agent")
 	// A process forked meanwhile would hold the file open for writing, and such a file cannot be executed (ETXTBSY).
 	syscall.ForkLock.RLock()
-	err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700) //nolint:gosec // a program
+	err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700)
 	syscall.ForkLock.RUnlock()
 	check(t, err)
 	program, err := lab.FindProgram(path, &lab.Site{Folder: t.TempDir()})
