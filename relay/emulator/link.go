@@ -55,7 +55,7 @@ func (l *linkBase) admit(address string, coordinator bool, need access.Rights) *
 	}
 	n, ok := l.sess.conn.srv.resolve(address)
 	if !ok {
-		return amqp.Errorf("amqp:not-found", "The messaging entity '%s' could not be found.", address)
+		return notFound(address)
 	}
 	l.node, l.need = n, need
 	if !l.allowed() {
@@ -63,6 +63,9 @@ func (l *linkBase) admit(address string, coordinator bool, need access.Rights) *
 	}
 	if n.kind != nodeQueue {
 		return nil
+	}
+	if err := n.entity.disabled(need); err != nil {
+		return err
 	}
 	return l.sess.conn.fault(Event{Op: OpAttach, Queue: n.name, Receiver: need == access.Listen}).refusal()
 }

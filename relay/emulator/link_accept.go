@@ -126,6 +126,7 @@ func brokerError(err error) *amqp.Error {
 		{broker.ErrNoSessions, "amqp:not-allowed"},
 		{broker.ErrSessionIDMissing, "amqp:not-allowed"},
 		{broker.ErrNotAllowed, "amqp:not-allowed"},
+		{broker.ErrClosed, "amqp:not-found"},
 	} {
 		if errors.Is(err, e.is) {
 			return amqp.Errorf(e.condition, "%v", err)

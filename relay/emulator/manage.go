@@ -52,6 +52,9 @@ func (r *request) manage() response {
 		err := unauthorizedLink(node{name: r.node.name}, op.need)
 		return response{status: statusUnauthorized, description: err.Description, condition: err.Condition}
 	}
+	if err := r.conn.srv.live(r.node, op.need); err != nil {
+		return unusable(err)
+	}
 	args, isMap := r.body.(amqp.Map)
 	if !isMap {
 		return failed(badRequest("the body must be a map"))

@@ -46,7 +46,7 @@ func (s *Server) resolve(address string) (node, bool) {
 		path, n.kind = base, nodeManagement
 	}
 	queue, dead := strings.CutSuffix(path, suffixDeadLetter)
-	e, ok := s.queues[queue]
+	e, ok := s.queues.find(queue)
 	if !ok {
 		return node{}, false
 	}

@@ -148,7 +148,7 @@ func failed(err error) response {
 	switch {
 	case errors.Is(err, broker.ErrLockLost), errors.Is(err, broker.ErrSessionLockLost):
 		status = statusGone
-	case errors.Is(err, broker.ErrNotFound):
+	case errors.Is(err, broker.ErrNotFound), errors.Is(err, broker.ErrClosed):
 		status = statusNotFound
 	}
 	return response{status: status, description: wire.Description, condition: wire.Condition}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -26,10 +27,12 @@ type Counts = broker.Counts
 
 // Server is a namespace. Its methods may be called from any goroutine.
 type Server struct {
-	cfg    Config
-	log    logrus.FieldLogger
-	queues map[string]*entity // by name in lower case; not changed after New
-	keys   []access.Key
+	cfg     Config
+	log     logrus.FieldLogger
+	queues  registry
+	keys    []access.Key
+	admin   sync.Mutex // held while queues are made, changed or removed
+	started time.Time
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -37,14 +40,8 @@ type Server struct {
 	mu     sync.Mutex
 	closed bool
 	conns  map[net.Conn]struct{}
+	owners map[*conn]struct{}
 	wg     sync.WaitGroup
-}
-
-// entity is a queue with what the service knows about it beyond its messages.
-type entity struct {
-	Queue
-	broker *broker.Queue
-	keys   []access.Key
 }
 
 // New makes a namespace; nothing listens yet. The caller must Close it.
@@ -55,19 +52,11 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, keys: accessKeys(cfg.Keys),
-		queues: map[string]*entity{}, conns: map[net.Conn]struct{}{},
+		conns: map[net.Conn]struct{}{}, owners: map[*conn]struct{}{}, started: cfg.Now(),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, q := range cfg.Queues {
-		s.queues[strings.ToLower(q.Name)] = &entity{Queue: q, keys: accessKeys(q.Keys), broker: broker.New(broker.Settings{
-			Name:               q.Name,
-			RequiresSession:    q.RequiresSession,
-			LockDuration:       q.LockDuration,
-			DefaultTTL:         q.DefaultTTL,
-			DuplicateWindow:    q.DuplicateWindow,
-			MaxDeliveryCount:   q.MaxDeliveryCount,
-			DeadLetterOnExpiry: q.DeadLetterOnExpiry,
-		}, cfg.Now)}
+		s.queues.put(&entity{Queue: q, keys: accessKeys(q.Keys), about: s.newAbout(q), broker: broker.New(q.settings(), cfg.Now)})
 	}
 	return s, nil
 }
@@ -141,7 +130,10 @@ func (s *Server) serveEntered(ctx context.Context, c net.Conn) error {
 	stop := context.AfterFunc(ctx, func() { cut(c) })
 	defer stop()
 	defer c.Close() // a goodbye takes time, on TLS and WebSocket; the end of ctx cuts it short
-	err := newConn(ctx, s, c).serve()
+	owner := newConn(ctx, s, c)
+	s.own(owner)
+	defer s.disown(owner)
+	err := owner.serve()
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -191,7 +183,7 @@ func (s *Server) DropConnections() {
 
 // Counts returns the counts of a queue.
 func (s *Server) Counts(queue string) (Counts, error) {
-	e, ok := s.queues[strings.ToLower(queue)]
+	e, ok := s.queues.find(queue)
 	if !ok {
 		return Counts{}, fmt.Errorf("%w: %s", ErrNoQueue, queue)
 	}
@@ -248,7 +240,7 @@ func (s *Server) Close() error {
 	s.mu.Unlock()
 	s.cancel()
 	s.wg.Wait()
-	for _, q := range s.queues {
+	for _, q := range s.queues.all() {
 		q.broker.Close()
 	}
 	return nil

@@ -9,9 +9,9 @@ import (
 type Resource struct{ Host, Path string }
 
 // ParseResource reads an audience or a scope: scheme://host[:port]/path. The scheme does not matter; clients write
-// amqp, amqps, sb and http for the same thing.
+// amqp, amqps, sb and http for the same thing. Nor does a query: clients of the management interface sign theirs too.
 func ParseResource(uri string) Resource {
-	uri = strings.ToLower(uri)
+	uri, _, _ = strings.Cut(strings.ToLower(uri), "?")
 	if _, rest, ok := strings.Cut(uri, "://"); ok {
 		uri = rest
 	}

@@ -1,7 +1,10 @@
 package atom
 
 import (
+	"bytes"
 	"encoding/xml"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -114,15 +117,14 @@ func EncodeNamespace(e Entry, tier string) ([]byte, error) {
 	}))
 }
 
-type errorXML struct {
-	XMLName xml.Name `xml:"Error"`
-	Code    int
-	Detail  string
-}
-
-// EncodeError is the body of a refusal.
-func EncodeError(status int, detail string) ([]byte, error) {
-	return xml.Marshal(errorXML{Code: status, Detail: detail})
+// EncodeError is the body of a refusal. Quotes stay as they are, as the service leaves them: people read the text as it
+// comes.
+func EncodeError(status int, detail string) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "<Error><Code>%d</Code><Detail>", status)
+	_ = xml.EscapeText(&b, []byte(detail)) // a buffer takes everything
+	text := strings.NewReplacer("&#39;", "'", "&#34;", `"`).Replace(b.String())
+	return []byte(text + "</Detail></Error>")
 }
 
 // Time writes a moment as the service does: RFC 3339 with ticks of 100 ns, in UTC.

@@ -114,9 +114,9 @@ func TestEncodeFeeds(t *testing.T) {
 }
 
 func TestEncodeError(t *testing.T) {
-	b, err := atom.EncodeError(404, "not <here>")
-	if want := "<Error><Code>404</Code><Detail>not &lt;here&gt;</Detail></Error>"; err != nil || string(b) != want {
-		t.Errorf("%s %v", b, err)
+	b := atom.EncodeError(404, "it's not <here>, \"there\" & \x00")
+	if want := "<Error><Code>404</Code><Detail>it's not &lt;here&gt;, \"there\" &amp; \uFFFD</Detail></Error>"; string(b) != want {
+		t.Errorf("%s", b)
 	}
 }
 

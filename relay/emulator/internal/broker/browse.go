@@ -47,6 +47,19 @@ func (q *Queue) size() int {
 	return len(q.log.entries) - q.log.gaps
 }
 
+// Bytes is how much the bodies of the messages take. Like Counts it walks the journal.
+func (q *Queue) Bytes() int64 {
+	q.lock()
+	defer q.unlock()
+	var n int64
+	for _, e := range q.log.entries {
+		if e.state != gone {
+			n += int64(len(e.msg.Body))
+		}
+	}
+	return n
+}
+
 // Peek looks at up to limit messages from a sequence number on, in any state, without touching them. session
 // narrows it to one session unless it is nil.
 func (q *Queue) Peek(from int64, limit int, session *string) []Delivery {

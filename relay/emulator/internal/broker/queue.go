@@ -27,6 +27,8 @@ var (
 	ErrTimeout = errors.New("no session with messages became available in time")
 	// ErrNotFound means that a sequence number names no message in the state asked for.
 	ErrNotFound = errors.New("the message was not found")
+	// ErrClosed means that the queue is no longer there.
+	ErrClosed = errors.New("the messaging entity could not be found: it was removed")
 	// ErrNotAllowed refuses an operation that the kind of queue rules out.
 	ErrNotAllowed = errors.New("the operation is not allowed on this entity")
 )
@@ -84,13 +86,32 @@ func bare(s Settings, now func() time.Time) *Queue {
 	return q
 }
 
-// Settings returns what the queue was made with.
-func (q *Queue) Settings() Settings { return q.set }
+// Settings returns how the queue is set.
+func (q *Queue) Settings() Settings {
+	q.lock()
+	defer q.unlock()
+	return q.set
+}
+
+// Set changes the settings. Messages that are there keep their locks and times to live. Name and RequiresSession cannot
+// be changed.
+func (q *Queue) Set(s Settings) error {
+	q.lock()
+	defer q.unlock()
+	if s.Name != q.set.Name || s.RequiresSession != q.set.RequiresSession || q.dlq == nil {
+		return ErrNotAllowed
+	}
+	q.set, q.seen.window = s, s.DuplicateWindow
+	q.dlq.lock()
+	defer q.dlq.unlock()
+	q.dlq.set.LockDuration = s.LockDuration
+	return nil
+}
 
 // DeadLetter is the dead-letter queue, nil for a dead-letter queue.
 func (q *Queue) DeadLetter() *Queue { return q.dlq }
 
-// Close stops the timers. Messages stay readable.
+// Close stops the timers and takes no more messages. Those there are stay readable.
 func (q *Queue) Close() {
 	q.mu.Lock()
 	q.closed = true
@@ -109,7 +130,10 @@ func (q *Queue) Close() {
 func (q *Queue) Send(msgs []*amqp.Message) ([]int64, error) {
 	q.lock()
 	defer q.unlock()
-	if q.dlq == nil {
+	switch {
+	case q.closed:
+		return nil, ErrClosed
+	case q.dlq == nil:
 		return nil, ErrNotAllowed
 	}
 	for _, m := range msgs {
