@@ -12,7 +12,6 @@ import (
 // Names and defaults of accepting a session.
 const (
 	filterSession       = "com.microsoft:session-filter"
-	filterSessionCode   = uint64(0x137000000C)
 	propLockedUntil     = "com.microsoft:locked-until-utc"
 	propTimeout         = "com.microsoft:timeout"
 	defaultAcceptWait   = time.Minute
@@ -32,8 +31,8 @@ func (s *session) attachOut(p *amqp.Attach, base linkBase) {
 		s.accept(p, l)
 		return
 	}
-	filter, wanted := sessionFilter(p.Source)
-	id, named := filter.Value.(string)
+	wish, wanted := sessionFilter(p.Source)
+	id, named := wish.(string)
 	switch {
 	case !wanted:
 		c, err := l.node.broker.Consume(l)
@@ -93,22 +92,33 @@ func (s *session) accept(p *amqp.Attach, l *outLink) {
 		Name: p.Name, Handle: p.Handle, Role: amqp.RoleSender, SndSettleMode: p.SndSettleMode,
 		RcvSettleMode: p.RcvSettleMode, Source: p.Source, Target: p.Target, InitialDeliveryCount: new(uint32),
 	}
-	if filter, wanted := sessionFilter(p.Source); wanted && l.consumer != nil {
-		filter.Value = l.consumer.SessionID()
-		answer.Source = p.Source.WithFilter(p.Source.Filter().With(amqp.Symbol(filterSession), filter))
+	if _, wanted := sessionFilter(p.Source); wanted && l.consumer != nil {
+		answer.Source = withSession(p.Source, l.consumer.SessionID())
 		ticks := l.consumer.LockedUntil().UnixMilli()*ticksPerMillisecond + ticksAtUnixEpoch
 		answer.Properties = amqp.Map{{Key: amqp.Symbol(propLockedUntil), Value: ticks}}
 	}
 	s.send(answer, nil)
 }
 
-// sessionFilter is the session asked for: a value of null means any.
-func sessionFilter(src *amqp.Terminus) (f amqp.Described, ok bool) {
-	v, ok := src.Filter().Get(filterSession)
+// sessionFilter is the session asked for: null means any.
+func sessionFilter(src *amqp.Terminus) (id any, wanted bool) {
+	v, wanted := src.Filter().Get(filterSession)
 	if d, described := v.(amqp.Described); described {
-		return d, ok
+		return d.Value, wanted
 	}
-	return amqp.Described{Descriptor: filterSessionCode, Value: v}, ok
+	return v, wanted
+}
+
+// withSession is src with the session that was accepted, in the form it was asked for: clients send the filter with its
+// descriptor or, as the one for JavaScript does, without, and compare the answer with what they sent.
+func withSession(src *amqp.Terminus, id string) *amqp.Terminus {
+	var v any = id
+	asked, _ := src.Filter().Get(filterSession)
+	if d, described := asked.(amqp.Described); described {
+		d.Value = id
+		v = d
+	}
+	return src.WithFilter(src.Filter().With(amqp.Symbol(filterSession), v))
 }
 
 // brokerError is the answer on a link to an error of a queue.

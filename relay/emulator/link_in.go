@@ -28,7 +28,8 @@ type incoming struct {
 	id      uint32
 	format  uint32
 	settled bool
-	data    []byte
+	size    int    // bytes that have come
+	data    []byte // what is kept of them: nothing once they are more than the link takes
 }
 
 func (s *session) attachIn(p *amqp.Attach, base linkBase) {
@@ -106,17 +107,9 @@ func (l *inLink) transfer(p *amqp.Transfer, payload []byte) error {
 }
 
 func (l *inLink) arrive(more bool, payload []byte) error {
-	c := l.sess.conn
-	if len(l.current.data)+len(payload) > l.maxSize {
-		l.sess.detachWith(l, amqp.Errorf("amqp:link:message-size-exceeded",
-			"The received message (delivery-id:%d) exceeds the limit (%d bytes) currently allowed on the link.", l.current.id, l.maxSize))
-		return nil
+	if err := l.keep(payload); err != nil {
+		return err
 	}
-	c.partial += len(payload)
-	if c.partial > maxPartialBytes {
-		return amqp.Errorf("amqp:resource-limit-exceeded", "more than %d bytes in unfinished messages", maxPartialBytes)
-	}
-	l.current.data = append(l.current.data, payload...)
 	if more {
 		return nil
 	}
@@ -129,8 +122,32 @@ func (l *inLink) arrive(more bool, payload []byte) error {
 	return nil
 }
 
-// complete acts on a whole message and settles it.
+// keep adds a frame's payload to the current message. Of one that is too long nothing is kept, but the rest of it is let
+// pass and counted, so that it can be refused with its size.
+func (l *inLink) keep(payload []byte) error {
+	c, in := l.sess.conn, l.current
+	in.size += len(payload)
+	if in.size > l.maxSize {
+		c.partial -= len(in.data)
+		in.data = nil
+		return nil
+	}
+	c.partial += len(payload)
+	if c.partial > maxPartialBytes {
+		return amqp.Errorf("amqp:resource-limit-exceeded", "more than %d bytes in unfinished messages", maxPartialBytes)
+	}
+	in.data = append(in.data, payload...)
+	return nil
+}
+
+// complete acts on a whole message and settles it. One that is too long is rejected, with the condition that in AMQP
+// detaches a link: the service's text names the whole size, and clients report it as the outcome of the one message.
 func (l *inLink) complete(in *incoming) {
+	if in.size > l.maxSize {
+		l.settle(in, amqp.Rejected{Error: amqp.Errorf("amqp:link:message-size-exceeded",
+			"The received message (delivery-id:%d, size:%d bytes) exceeds the limit (%d bytes) currently allowed on the link.", in.id, in.size, l.maxSize)})
+		return
+	}
 	if l.node.kind != nodeQueue {
 		l.request(in)
 		return

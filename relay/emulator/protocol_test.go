@@ -2,7 +2,9 @@ package emulator_test
 
 import (
 	"bytes"
+	"context"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -233,20 +235,44 @@ func TestDispositionOfARange(t *testing.T) {
 
 func isDisposition(p amqp.Performative) bool { _, ok := p.(*amqp.Disposition); return ok }
 
-func TestMessageAboveTheSizeDetachesItsSender(t *testing.T) {
+func TestMessageAboveTheSizeIsRejectedWithItsSize(t *testing.T) {
 	s := newServer(t, plain(func(q *emulator.Queue) { q.MaxMessageSize = 100 }))
 	p := authorised(t, s)
 	if a := p.sender(0, plainQueue); a.MaxMessageSize != 100 {
 		t.Errorf("announced size %d", a.MaxMessageSize)
 	}
-	part := &amqp.Transfer{Handle: 0, DeliveryID: new(uint32), More: true}
-	for range 2 {
-		p.frame(amqp.FrameAMQP, 0, part, make([]byte, 60))
+	for part := range 3 {
+		p.frame(amqp.FrameAMQP, 0, &amqp.Transfer{Handle: 0, DeliveryID: new(uint32), More: part < 2}, make([]byte, 60))
 	}
-	if d := expect[*amqp.Detach](p); d.Error == nil || d.Error.Condition != "amqp:link:message-size-exceeded" {
+	d := expect[*amqp.Disposition](p)
+	rejected, _ := d.State.(amqp.Rejected)
+	if rejected.Error == nil || rejected.Error.Condition != "amqp:link:message-size-exceeded" || !strings.Contains(rejected.Error.Description, "size:180 bytes") {
+		t.Errorf("a message that is too long was answered %+v", d)
+	}
+	p.transfer(0, 1, encoded(t, nil, "small"))
+	if d := expect[*amqp.Disposition](p); d.First != 1 || d.State != (amqp.Accepted{}) {
+		t.Errorf("the link should go on: %+v", d)
+	}
+	if got := counts(t, s, plainQueue); got.Active != 1 {
+		t.Errorf("counts: %+v", got)
+	}
+}
+
+func TestWhatASenderSendsBeforeItKnowsOfItsDetachIsIgnored(t *testing.T) {
+	cfg := standard()
+	cfg.Fault = func(_ context.Context, e emulator.Event) emulator.Fault {
+		if e.Op != emulator.OpSend {
+			return emulator.Fault{}
+		}
+		return emulator.Fault{Condition: "amqp:link:detach-forced", Detach: true}
+	}
+	p := authorised(t, newServer(t, cfg))
+	p.sender(0, plainQueue)
+	p.transfer(0, 0, encoded(t, nil, "refused"))
+	if d := expect[*amqp.Detach](p); d.Error == nil || d.Error.Condition != "amqp:link:detach-forced" {
 		t.Errorf("detach %+v", d)
 	}
-	p.frame(amqp.FrameAMQP, 0, part, make([]byte, 60)) // sent before the peer knew; ignored
+	p.transfer(0, 1, encoded(t, nil, "sent before the peer knew"))
 	p.say(&amqp.Detach{Handle: 0, Closed: true})
 	p.sender(0, plainQueue) // the handle is free again
 }
