@@ -50,7 +50,8 @@ type conn struct {
 	sessions map[uint16]*session
 	claims   access.Claims
 	expiry   *time.Timer
-	partial  int // bytes held of messages of which more is to come
+	partial  int  // bytes held of messages of which more is to come
+	silent   bool // by a fault: nothing is answered any more
 }
 
 func newConn(ctx context.Context, s *Server, nc net.Conn) *conn {
@@ -171,6 +172,9 @@ func (c *conn) write() {
 
 // push hands a frame to the writer; it waits while the writer is behind, which holds up the peer that does not read.
 func (c *conn) push(channel uint16, p amqp.Performative, payload []byte) {
+	if c.silent {
+		return
+	}
 	b, err := amqp.AppendFrame(nil, amqp.FrameAMQP, channel, p, payload)
 	if err != nil {
 		c.log.WithError(err).Error("frame cannot be encoded")
@@ -185,7 +189,7 @@ func (c *conn) push(channel uint16, p amqp.Performative, payload []byte) {
 
 // frame handles one frame. Its error ends the connection; an *amqp.Error is told to the peer.
 func (c *conn) frame(f amqp.Frame) error {
-	if f.Body == nil {
+	if f.Body == nil || c.silent {
 		return nil
 	}
 	if f.Type != amqp.FrameAMQP {

@@ -67,7 +67,7 @@ func (l *linkBase) admit(address string, coordinator bool, need access.Rights) *
 	if err := n.entity.disabled(need); err != nil {
 		return err
 	}
-	return l.sess.conn.fault(Event{Op: OpAttach, Queue: n.name, Receiver: need == access.Listen}).refusal()
+	return l.sess.conn.faultAttach(n, need == access.Listen)
 }
 
 func unauthorizedLink(n node, need access.Rights) *amqp.Error {

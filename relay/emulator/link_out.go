@@ -56,6 +56,9 @@ func (l *outLink) deliver(d broker.Delivery) {
 		l.giveBack(d.Token)
 		return
 	}
+	if l.faultDeliver(d.Token) {
+		return
+	}
 	data, err := l.encode(d)
 	if err != nil {
 		l.sess.conn.log.WithError(err).Error("message cannot be encoded")

@@ -36,6 +36,8 @@ type Server struct {
 
 	ctx    context.Context
 	cancel context.CancelFunc
+	faults faultSwitch
+	clock  *clock
 
 	mu     sync.Mutex
 	closed bool
@@ -50,11 +52,15 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("emulator: %w", err)
 	}
+	clock := &clock{base: cfg.Now}
+	cfg.Now = clock.now
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, keys: accessKeys(cfg.Keys),
 		conns: map[net.Conn]struct{}{}, owners: map[*conn]struct{}{}, started: cfg.Now(),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.clock = clock
+	s.SetFaults(cfg.Fault)
 	for _, q := range cfg.Queues {
 		s.queues.put(&entity{Queue: q, keys: accessKeys(q.Keys), about: s.newAbout(q), broker: broker.New(q.settings(), cfg.Now)})
 	}

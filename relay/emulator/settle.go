@@ -29,12 +29,14 @@ func (s *session) settle(id uint32, p *amqp.Disposition) {
 		s.settled(id, p, amqp.Rejected{Error: err})
 		return
 	}
+	repeat := f.repeat(u.link.node.broker, u.token)
 	state := p.State
 	if err := u.link.node.broker.Settle(u.token, outcome); err != nil {
 		state = amqp.Rejected{Error: brokerError(err)}
 	} else if outcome.Kind == broker.DeadLetter {
 		state = amqp.Rejected{} // with an error in it, clients would take it for a failure
 	}
+	repeat()
 	if f.Drop != DropAfter {
 		s.settled(id, p, state)
 	}
@@ -85,30 +87,4 @@ func rejection(e *amqp.Error) broker.Outcome {
 		}
 	}
 	return o
-}
-
-// fault asks for a fault; a connection to be cut before the operation is cut here.
-func (c *conn) fault(e Event) Fault {
-	if c.srv.cfg.Fault == nil {
-		return Fault{}
-	}
-	f := c.srv.cfg.Fault(c.ctx, e)
-	if f.Drop == DropBefore {
-		f.cut(c)
-	}
-	return f
-}
-
-func (f Fault) cut(c *conn) {
-	if f.Drop != DropNone {
-		c.cancel()
-	}
-}
-
-// refusal is the error the fault answers with, nil for none.
-func (f Fault) refusal() *amqp.Error {
-	if f.Condition == "" {
-		return nil
-	}
-	return &amqp.Error{Condition: amqp.Symbol(f.Condition), Description: f.Description}
 }

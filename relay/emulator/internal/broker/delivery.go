@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"crypto/rand"
 	"time"
 
@@ -41,7 +42,7 @@ func (q *Queue) describe(e *entry) Delivery {
 
 func (e *entry) snapshot() Delivery {
 	d := Delivery{
-		Sequence: e.seq, Enqueued: e.enqueued, Expires: e.expires, State: e.state,
+		Sequence: cmp.Or(e.original, e.seq), Enqueued: e.enqueued, Expires: e.expires, State: e.state,
 		Failures: e.failures, Source: e.source, Message: e.msg,
 	}
 	if e.state == locked {

@@ -32,7 +32,8 @@ type entry struct {
 	source   string
 	token    amqp.UUID
 	until    time.Time
-	place    int // position in the lane's heap plus one
+	original int64 // of a copy: the sequence number of the message it repeats
+	place    int   // position in the lane's heap plus one
 }
 
 // due follows from the state: a visible message's time to live is over, a lock has expired, or a scheduled
