@@ -22,6 +22,7 @@ func TestCommandLine(t *testing.T) {
 	}{
 		"nothing":            {nil, exitOK, []string{"demo", "serve", "Usage:"}, nil},
 		"help":               {[]string{"--help"}, exitOK, []string{"demo", "serve"}, nil},
+		"version":            {[]string{"--version"}, exitOK, []string{"writeback-lab version development"}, nil},
 		"help of demo":       {[]string{"demo", "--help"}, exitOK, []string{"--agent program", "--json", "--keep", "--verbose", "Exit code"}, nil},
 		"help of serve":      {[]string{"serve", "--help"}, exitOK, []string{"--queue-addr host:port", "--directory-addr", "--folder"}, nil},
 		"unknown command":    {[]string{"dem"}, exitUsage, nil, []string{`unknown command "dem"`, `did you mean "demo"?`, "--help"}},

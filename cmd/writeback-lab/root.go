@@ -48,6 +48,7 @@ func newRoot() *cobra.Command {
 		Short: "The writeback agent's surroundings on one machine",
 		Long: `writeback-lab runs a Service Bus namespace and a directory in one process, on loopback. "demo" plays requests of a portal
 through the real agent and proves what became of them; "serve" leaves that to you.`,
+		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArguments,

@@ -12,15 +12,23 @@ import (
 	"github.com/password-writeback/writeback/relay/emulator"
 )
 
-// testKilled kills the agent where it hurts and starts it again.
-func testKilled(t *testing.T, built programs) {
-	t.Run("BetweenRequests", func(t *testing.T) {
+// testCrash takes the agent, or the controller's answer, away where it hurts.
+func testCrash(t *testing.T, built programs) {
+	t.Run("AnswerLost", func(t *testing.T) {
+		t.Parallel()
+		answerLost(t, installFake(t, built))
+	})
+	t.Run("StoppedWhileWriting", func(t *testing.T) {
+		t.Parallel()
+		endedWhileWriting(t, installFake(t, built), (*lab.Agent).Stop)
+	})
+	t.Run("KilledBetweenRequests", func(t *testing.T) {
 		t.Parallel()
 		killedBetweenRequests(t, installFake(t, built))
 	})
-	t.Run("WhileWriting", func(t *testing.T) {
+	t.Run("KilledWhileWriting", func(t *testing.T) {
 		t.Parallel()
-		killedWhileWriting(t, installFake(t, built))
+		endedWhileWriting(t, installFake(t, built), (*lab.Agent).Kill)
 	})
 }
 
@@ -44,13 +52,26 @@ func killedBetweenRequests(t *testing.T, f fake) {
 	f.wantReset(t, "chloe")
 }
 
-// killedWhileWriting: the controller carries out what it was told although nobody waits for its answer any more. The agent
-// that starts next finds out and answers, without a redelivery and without a second write.
-func killedWhileWriting(t *testing.T, f fake) {
+// answerLost: the controller wrote and was cut off before it could say so. The agent finds out from the directory's own
+// evidence and tells the person, who still waits.
+func answerLost(t *testing.T, f fake) {
+	remove := f.directory.Inject(adtest.Fault{On: adtest.OnModify, Effect: adtest.DropAfter, Times: 1})
+	defer remove()
+	wantWritten(t, f.exchange(t, f.goodToken(t, "ada")))
+	if writes := f.directory.Writes("ada"); writes != 1 {
+		t.Errorf("the password was written %d times, want once", writes)
+	}
+}
+
+// endedWhileWriting: the controller carries out what it was told although nobody waits for its answer any more. The agent
+// that starts next finds out and answers, without a redelivery and without a second write. An agent that was stopped in order
+// may have said before that it does not know; that is then revised.
+func endedWhileWriting(t *testing.T, f fake, end func(*lab.Agent) error) {
 	struck := make(chan string, 1)
 	release := f.directory.Inject(adtest.Fault{On: adtest.OnModify, Effect: adtest.Hang, Struck: struck})
 	defer release()
-	waiting := f.exchangeLater(t, f.goodToken(t, "ada"))
+	token := f.goodToken(t, "ada")
+	waiting := f.exchangeLater(t, token)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	select {
@@ -58,16 +79,27 @@ func killedWhileWriting(t *testing.T, f fake) {
 	case <-ctx.Done():
 		t.Fatal("the write has not reached the directory")
 	}
-	check(t, f.agent.Kill())
+	check(t, end(f.agent))
 	release()
 	f.start(t)
 
-	wantWritten(t, waiting())
+	wantWritten(t, f.final(t, token, waiting()))
 	if writes := f.directory.Writes("ada"); writes != 1 {
 		t.Errorf("the password was written %d times, want once", writes)
 	}
 	f.until(t, func(s lab.Status) bool { return s.Unresolved == 0 && s.Outbox == 0 })
 	f.wantReset(t, "ben")
+}
+
+// final asks again, with the same token, until the agent knows the outcome.
+func (in *installation) final(t *testing.T, token []byte, outcome writeback.Outcome) writeback.Outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for outcome.Verdict == writeback.Unknown && ctx.Err() == nil {
+		outcome = in.exchange(t, token)
+	}
+	return outcome
 }
 
 // exchangeLater sends a token and returns at once; the function it returns waits for the answer.

@@ -29,7 +29,7 @@ func TestEndToEnd(t *testing.T) {
 	built := build(t)
 	for name, test := range map[string]func(*testing.T, programs){
 		"Demo": testDemo, "DemoOfABrokenAgent": testBrokenAgent, "Serve": testServe,
-		"Hostile": testHostile, "Killed": testKilled, "Outage": testOutage, "Repeated": testRepeated, "Traces": testTraces, "Samba": testSamba,
+		"Hostile": testHostile, "Crash": testCrash, "Outage": testOutage, "Repeated": testRepeated, "Traces": testTraces, "Samba": testSamba,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
