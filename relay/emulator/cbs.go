@@ -7,8 +7,11 @@ import (
 	"github.com/password-writeback/writeback/relay/emulator/internal/amqp"
 )
 
-// tokenTypeSAS is the type of a token signed with a shared access key.
-const tokenTypeSAS = "servicebus.windows.net:sastoken"
+// Types of tokens: signed with a shared access key, or by an issuer outside (a bearer token, as from Entra).
+const (
+	tokenTypeSAS = "servicebus.windows.net:sastoken"
+	tokenTypeJWT = "jwt"
+)
 
 // putToken is the one operation of $cbs: it verifies a token and remembers what it proves. A valid token for an entity
 // that does not exist is answered with 404, the only way by which clients learn of that.
@@ -22,10 +25,7 @@ func (r *request) putToken() response {
 	if audience == "" || !isText {
 		return response{status: statusBadRequest, description: "put-token needs a name and a token"}
 	}
-	if kind != tokenTypeSAS {
-		return response{status: statusUnauthorized, description: "Tokens of type '" + kind + "' are not accepted here."}
-	}
-	claim, err := access.VerifySAS(token, audience, r.conn.srv.key, r.conn.now())
+	claim, err := r.conn.srv.verify(kind, token, audience)
 	if err != nil {
 		return failed(err)
 	}
@@ -39,6 +39,17 @@ func (r *request) putToken() response {
 	}
 	r.conn.watchClaims()
 	return response{status: statusAccepted, description: "Accepted"}
+}
+
+// verify says what a token of some kind allows for an audience.
+func (s *Server) verify(kind, token, audience string) (access.Claim, error) {
+	switch {
+	case kind == tokenTypeSAS:
+		return access.VerifySAS(token, audience, s.key, s.cfg.Now())
+	case kind == tokenTypeJWT && len(s.cfg.Issuers) > 0:
+		return s.verifyBearer(token, audience)
+	}
+	return access.Claim{}, access.Unauthorized("Tokens of type '" + kind + "' are not accepted here.")
 }
 
 // watchClaims sets the timer for the next claim that expires.

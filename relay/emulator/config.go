@@ -66,10 +66,13 @@ type Config struct {
 	Queues []Queue
 	// Keys that are good for every queue.
 	Keys []AccessKey
+	// Issuers of bearer tokens. None: bearer tokens are refused.
+	Issuers []TokenIssuer
+	// Roles are what the holders of bearer tokens may do.
+	Roles []RoleAssignment
 	// Logger gets connection events at debug level. Nil: nothing is logged.
 	Logger logrus.FieldLogger
-	// Fault, when set, is asked before each operation and can make it fail; Server.SetFaults replaces it. Package faults
-	// makes one from rules.
+	// Fault, when set, is asked before each attach, send, settlement and management request, and can make it fail.
 	Fault FaultFunc
 	// Now is the service's clock, by which locks, messages and tokens expire. Default time.Now. A clock may be off but
 	// must run at the normal pace: timers are set by differences between its readings.
@@ -100,7 +103,7 @@ func (c Config) withDefaults() (Config, error) {
 		queues = append(queues, q)
 	}
 	c.Queues = queues
-	faults = append(faults, validateKeys(c.Keys))
+	faults = append(faults, validateKeys(c.Keys), c.validateBearers())
 	return c, errors.Join(faults...)
 }
 

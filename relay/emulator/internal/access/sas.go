@@ -46,7 +46,12 @@ type Denied struct {
 // Error is the text.
 func (d *Denied) Error() string { return d.Text }
 
-func unauthorized(text string) *Denied { return &Denied{401, text} }
+// Unauthorized is a refusal of the token itself.
+func Unauthorized(text string) *Denied { return &Denied{401, text} }
+
+func expiredText(at time.Time) string {
+	return "ExpiredToken: The token is expired. Expiration time: " + at.UTC().Format(time.RFC1123)
+}
 
 // Keys finds a key by name: among those of the entity named by path ("" for the namespace) and those above it.
 type Keys func(path, name string) (Key, bool)
@@ -58,27 +63,27 @@ const sasPrefix = "SharedAccessSignature "
 func VerifySAS(token, audience string, keys Keys, now time.Time) (Claim, error) {
 	fields, ok := sasFields(token)
 	if !ok {
-		return Claim{}, unauthorized("MalformedToken: The token is malformed.")
+		return Claim{}, Unauthorized("MalformedToken: The token is malformed.")
 	}
 	scopeURI, err := url.QueryUnescape(fields["sr"])
 	if err != nil {
-		return Claim{}, unauthorized("MalformedToken: The token's resource is malformed.")
+		return Claim{}, Unauthorized("MalformedToken: The token's resource is malformed.")
 	}
 	scope, target := ParseResource(scopeURI), ParseResource(audience)
 	key, found := keys(scope.Path, fields["skn"])
 	if !found || !signedBy(key, fields) {
-		return Claim{}, unauthorized("InvalidSignature: The token has an invalid signature.")
+		return Claim{}, Unauthorized("InvalidSignature: The token has an invalid signature.")
 	}
 	seconds, err := strconv.ParseInt(fields["se"], 10, 64)
 	if err != nil {
-		return Claim{}, unauthorized("MalformedToken: The token's expiry is malformed.")
+		return Claim{}, Unauthorized("MalformedToken: The token's expiry is malformed.")
 	}
 	expires := time.Unix(seconds, 0)
 	if !expires.After(now) {
-		return Claim{}, unauthorized("ExpiredToken: The token is expired. Expiration time: " + expires.UTC().Format(time.RFC1123))
+		return Claim{}, Unauthorized(expiredText(expires))
 	}
 	if !scope.Covers(target) {
-		return Claim{}, unauthorized("InvalidAudience: The authorization header contains a token for another resource.")
+		return Claim{}, Unauthorized("InvalidAudience: The authorization header contains a token for another resource.")
 	}
 	return Claim{Resource: target, Rights: key.Rights, Expires: expires}, nil
 }
