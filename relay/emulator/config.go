@@ -72,7 +72,8 @@ type Config struct {
 	Roles []RoleAssignment
 	// Logger gets connection events at debug level. Nil: nothing is logged.
 	Logger logrus.FieldLogger
-	// Fault, when set, is asked before each attach, send, settlement and management request, and can make it fail.
+	// Fault, when set, is asked before each operation and can make it fail; Server.SetFaults replaces it. Package faults
+	// makes one from rules.
 	Fault FaultFunc
 	// Now is the service's clock, by which locks, messages and tokens expire. Default time.Now. A clock may be off but
 	// must run at the normal pace: timers are set by differences between its readings.
