@@ -53,6 +53,7 @@ func layers() []layer {
 
 		// For tests and for the build.
 		{dir: "internal/sambalab", may: []string{"internal/secret"}},
+		{dir: "internal/interop", andTests: []string{"relay/emulator", "internal/secret"}},
 		{dir: "internal/archtest"},
 		{dir: "internal/testsummary"},
 	}

@@ -1,0 +1,133 @@
+package interop_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/password-writeback/writeback/internal/secret"
+	"github.com/password-writeback/writeback/relay/emulator"
+)
+
+const (
+	scripts    = "../../test/interop"
+	longestRun = 3 * time.Minute // of one script; it takes some twenty seconds alone on a machine
+	briefLock  = 2 * time.Second // expires while a script waits for it, and lasts long enough for slow machines
+	oneOfAKind = 60              // queues of each kind: a step takes a new one, so that none meets what another left
+)
+
+// TestJavaScript runs npm's @azure/service-bus.
+func TestJavaScript(t *testing.T) {
+	modules := installed(t, "WRITEBACK_INTEROP_JS")
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Fatalf("the set-up named %s but there is no node: %v", modules, err)
+	}
+	run(t, node, filepath.Join(scripts, "js", "interop.mjs"))
+}
+
+// TestProton runs Debian's python3-qpid-proton.
+func TestProton(t *testing.T) {
+	python := installed(t, "WRITEBACK_INTEROP_PYTHON")
+	run(t, python, "-B", filepath.Join(scripts, "proton", "interop.py"))
+}
+
+// installed returns where the set-up put a client; without one it skips the test, saying why.
+func installed(t *testing.T, variable string) string {
+	t.Helper()
+	if reason := os.Getenv(variable + "_LEFT_OUT"); reason != "" {
+		t.Skip(reason)
+	}
+	where := os.Getenv(variable)
+	if where == "" {
+		t.Skip("another client is not installed; `make test` installs it")
+	}
+	return where
+}
+
+// run starts an emulator and a script that talks to it, and turns what the script prints into subtests.
+func run(t *testing.T, name string, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), longestRun)
+	defer cancel()
+	s, addr := serve(t)
+
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, name, args...) // killed by its process when the time is over
+	cmd.WaitDelay = 5 * time.Second
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Env = append(os.Environ(), // the keys were made up below
+		"INTEROP_CONNECTION="+s.ConnectionString(addr, "root"),
+		"INTEROP_LISTEN_ONLY="+s.ConnectionString(addr, "listener"))
+	err := cmd.Run()
+
+	result, faults := parseTAP(&stdout)
+	for _, step := range result {
+		t.Run(step.name, func(t *testing.T) {
+			if !step.ok {
+				t.Errorf("the client reports:\n%s", step.comment)
+			}
+		})
+	}
+	if ctx.Err() != nil {
+		faults = errors.Join(faults, fmt.Errorf("not finished after %s", longestRun))
+	}
+	if err := errors.Join(faults, err); err != nil {
+		t.Errorf("%v\nstandard error:\n%s", err, &stderr)
+	}
+}
+
+// serve starts an emulator on loopback with the queues that the scripts expect.
+func serve(t *testing.T) (s *emulator.Server, addr string) {
+	t.Helper()
+	s, err := emulator.New(emulator.Config{
+		Queues: queues(),
+		Keys: []emulator.AccessKey{
+			{Name: "root", Key: secret.NewString("made-up key"), Rights: emulator.Manage},
+			{Name: "listener", Key: secret.NewString("another made-up key"), Rights: emulator.Listen},
+		},
+	})
+	if err != nil {
+		t.Fatalf("emulator: %v", err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("listen: %v", err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(context.Background(), listener) }()
+	t.Cleanup(func() {
+		s.Close()
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return s, listener.Addr().String()
+}
+
+// queues are of a few kinds, numbered; test/interop/js/namespace.mjs and test/interop/proton/bus.py describe them.
+func queues() []emulator.Queue {
+	kinds := []emulator.Queue{
+		{Name: "plain", MaxMessageSize: 1 << 20, MaxDeliveryCount: 3, DeadLetterOnExpiry: true},
+		{Name: "brief", LockDuration: briefLock},
+		{Name: "unique", DuplicateWindow: time.Hour},
+		{Name: "sessions", RequiresSession: true},
+		{Name: "brief-sessions", RequiresSession: true, LockDuration: briefLock},
+	}
+	var all []emulator.Queue
+	for _, q := range kinds {
+		kind := q.Name
+		for i := range oneOfAKind {
+			q.Name = fmt.Sprintf("%s-%d", kind, i+1)
+			all = append(all, q)
+		}
+	}
+	return all
+}
