@@ -91,6 +91,7 @@ func (q *Queue) lock() {
 
 func (q *Queue) unlock() {
 	defer q.mu.Unlock()
+	_ = q.flush() // told already to the caller of an operation that promises anything
 	if len(q.alarms) == 0 || q.closed {
 		return
 	}

@@ -26,6 +26,9 @@ type entry struct {
 	lane     *lane
 	state    State
 	deferred bool // locked after having been deferred: giving it back defers it again
+	touched  bool // not as the log knows it
+	logged   bool // the log has the message,
+	changed  bool // but as it was before
 	failures uint32
 	enqueued time.Time
 	expires  time.Time // zero: never
@@ -51,6 +54,7 @@ func (e *entry) due(q *Queue, now time.Time) {
 
 // ready makes e visible: at its place by sequence number, so that an abandoned message does not lose its turn.
 func (q *Queue) ready(e *entry, now time.Time) {
+	q.touch(e)
 	e.state = Active
 	if !e.expires.IsZero() && !e.expires.After(now) {
 		q.expire(e)
@@ -67,6 +71,7 @@ func (q *Queue) ready(e *entry, now time.Time) {
 
 // take locks e for a consumer and describes it.
 func (q *Queue) take(e *entry) Delivery {
+	q.touch(e)
 	e.deferred = e.state == Deferred
 	e.state = locked
 	e.token = newToken()
@@ -92,6 +97,7 @@ func (q *Queue) unlockEntry(e *entry) {
 // giveBack ends a lock without a result. A failed attempt counts, except in the dead-letter queue, where nothing
 // is behind the last one.
 func (q *Queue) giveBack(e *entry, failed bool) {
+	q.touch(e)
 	q.unlockEntry(e)
 	if failed && q.dlq != nil {
 		e.failures++
@@ -127,17 +133,20 @@ func (q *Queue) bury(e *entry, reason, description string) {
 	if description != "" {
 		m.ApplicationProperties = m.ApplicationProperties.With(PropertyDescription, description)
 	}
-	failures, enqueued := e.failures, e.enqueued
 	q.remove(e)
-	q.dlq.inter(&m, failures, enqueued, q.set.Name)
+	q.dlq.inter(&m, e, q.set.Name)
 }
 
-// inter receives a dead message. It keeps its history but not its time to live: nothing expires here.
-func (q *Queue) inter(m *amqp.Message, failures uint32, enqueued time.Time, source string) {
+// inter receives a dead message, which was from. It keeps its history but not its time to live: nothing expires here.
+// The log is told of both places at once, or a message could be in two, or in none.
+func (q *Queue) inter(m *amqp.Message, from *entry, source string) {
 	q.lock()
 	defer q.unlock()
+	if from.logged {
+		_ = q.note(goneRecord(false, from.seq), nil) // always of types that can be written
+	}
 	e := q.store(m)
-	e.failures, e.enqueued, e.source = failures, enqueued, source
+	e.failures, e.enqueued, e.source = from.failures, from.enqueued, source
 	q.ready(e, q.now())
 }
 
@@ -146,6 +155,7 @@ func (q *Queue) remove(e *entry) {
 	if e.state == locked {
 		q.unlockEntry(e)
 	}
+	q.touch(e)
 	q.silence(e)
 	e.lane.pull(e)
 	e.lane.messages--

@@ -66,7 +66,14 @@ func (d *duplicates) repeated(id any, now time.Time) bool {
 	if _, ok := d.at[id]; ok {
 		return true
 	}
-	d.at[id] = now
-	d.order = append(d.order, id)
+	d.remember(id, now)
 	return false
+}
+
+// remember notes an id that came at a time, which is not before those of the others.
+func (d *duplicates) remember(id any, at time.Time) {
+	if _, ok := d.at[id]; !ok {
+		d.order = append(d.order, id)
+	}
+	d.at[id] = at
 }

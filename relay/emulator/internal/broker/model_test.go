@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"fmt"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -48,7 +49,7 @@ func (m *model) step(op byte, n int) {
 		if m.sessions {
 			session = string(rune('a' + n%3))
 		}
-		put(m.t, m.q, session, "m")
+		put(m.t, m.q, session, fmt.Sprint("m", m.sent))
 		m.sent++
 	case 1:
 		m.addConsumer(n)

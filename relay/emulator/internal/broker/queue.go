@@ -64,6 +64,11 @@ type Queue struct {
 	waiters *list.List // consumers waiting for any session, oldest first
 	seen    duplicates
 	totals  Counts
+
+	// What the log must be told when the operation ends; see record.go.
+	out     Log
+	touched []*entry
+	notes   []byte
 }
 
 // New makes a queue and its dead-letter queue. now is the clock by which locks and messages expire.
@@ -145,7 +150,7 @@ func (q *Queue) Send(msgs []*amqp.Message) ([]int64, error) {
 	for _, m := range msgs {
 		seqs = append(seqs, q.accept(m))
 	}
-	return seqs, nil
+	return seqs, q.flush()
 }
 
 func (q *Queue) accept(m *amqp.Message) int64 {
@@ -153,6 +158,9 @@ func (q *Queue) accept(m *amqp.Message) int64 {
 	if q.seen.repeated(m.MessageID(), now) {
 		q.totals.Duplicates++
 		return 0
+	}
+	if id := m.MessageID(); q.seen.window > 0 && id != nil {
+		_ = q.note(seenRecord(id, now), nil) // ids are of types that can be written
 	}
 	e := q.store(m)
 	if at, ok := amqp.Lookup[amqp.Timestamp](m.Annotations, annScheduled); ok && at.Time().After(now) {
@@ -174,6 +182,7 @@ func (q *Queue) store(m *amqp.Message) *entry {
 	q.nextSeq++
 	q.log.add(e)
 	e.lane.messages++
+	q.touch(e)
 	return e
 }
 
@@ -212,5 +221,5 @@ func (q *Queue) Cancel(seqs []int64) error {
 	for _, e := range found {
 		q.remove(e)
 	}
-	return nil
+	return q.flush()
 }

@@ -156,7 +156,8 @@ func (q *Queue) SetSessionState(id string, state []byte) error {
 		return ErrSessionLockLost
 	}
 	l.state, l.updated = state, q.now()
-	return nil
+	_ = q.note(sessionRecord(l), nil) // always of types that can be written
+	return q.flush()
 }
 
 // Sessions lists session ids in order: those with messages or a state, or, when since is set, those whose state was

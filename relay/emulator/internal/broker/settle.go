@@ -49,10 +49,10 @@ func (q *Queue) Settle(token amqp.UUID, o Outcome) error {
 		return ErrNotAllowed
 	}
 	if len(o.Modify) > 0 && o.Kind != Complete {
-		e.msg = modified(e.msg, o.Modify)
+		e.msg, e.changed = modified(e.msg, o.Modify), true
 	}
 	q.apply(e, o)
-	return nil
+	return q.flush()
 }
 
 func (q *Queue) apply(e *entry, o Outcome) {

@@ -1,0 +1,370 @@
+package broker_test
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/password-writeback/writeback/relay/emulator/internal/amqp"
+	"github.com/password-writeback/writeback/relay/emulator/internal/broker"
+)
+
+// tape is a log in memory.
+type tape struct {
+	records [][]byte
+	err     error
+}
+
+func (l *tape) Append(record []byte) error {
+	if l.err == nil {
+		l.records = append(l.records, slices.Clone(record))
+	}
+	return l.err
+}
+
+// taped is a queue that is kept on a tape from the start.
+func taped(t *testing.T, change func(*broker.Settings), test func(*testing.T, *broker.Queue, *tape)) {
+	t.Helper()
+	bubble(t, change, func(t *testing.T, q *broker.Queue) {
+		l := &tape{}
+		q.Start(l)
+		test(t, q, l)
+	})
+}
+
+// restart makes a queue from the tape of another, with the same settings, by way of a snapshot of what it read.
+func restart(t *testing.T, q *broker.Queue, l *tape) (*broker.Queue, *tape) {
+	t.Helper()
+	var again [2]*broker.Queue
+	from, compact := l, &tape{}
+	for i := range again {
+		var h broker.History
+		for _, r := range from.records {
+			if err := h.Record(r); err != nil {
+				t.Fatalf("record %x: %v", r, err)
+			}
+		}
+		var err error
+		if again[i], err = h.Queue(q.Settings(), time.Now); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			if err := again[i].Snapshot(compact.Append); err != nil {
+				t.Fatal(err)
+			}
+			from = compact
+		}
+	}
+	if diff := gocmp.Diff(standing(again[0]), standing(again[1])); diff != "" {
+		t.Fatalf("a snapshot loses something (-before +after):\n%s", diff)
+	}
+	again[1].Start(compact)
+	t.Cleanup(func() { again[0].Close(); again[1].Close() })
+	return again[1], compact
+}
+
+// stand is where one message is.
+type stand struct {
+	Place             string
+	Sequence          int64
+	ID                string
+	State             broker.State
+	Failures          uint32
+	Enqueued, Expires time.Time
+	Source            string
+	Properties        amqp.Map
+}
+
+// standing is where all messages are. Those that died in the same moment may have done so in any order.
+func standing(q *broker.Queue) []stand {
+	var out []stand
+	for _, d := range q.Peek(1, 10000, nil) {
+		out = append(out, standOf("queue", d))
+	}
+	for _, d := range q.DeadLetter().Peek(1, 10000, nil) {
+		s := standOf("dead", d)
+		s.Sequence = 0
+		out = append(out, s)
+	}
+	slices.SortStableFunc(out, func(a, b stand) int {
+		return cmp.Or(cmp.Compare(a.Place, b.Place), cmp.Compare(a.Sequence, b.Sequence), cmp.Compare(a.ID, b.ID))
+	})
+	return out
+}
+
+func standOf(place string, d broker.Delivery) stand {
+	return stand{
+		place, d.Sequence, fmt.Sprint(d.Message.MessageID()), d.State, d.Failures,
+		d.Enqueued.Truncate(time.Millisecond).UTC(), d.Expires.Truncate(time.Millisecond).UTC(), d.Source, d.Message.ApplicationProperties,
+	}
+}
+
+// Everything a queue is supposed to remember, in one go.
+func TestRestartKeeps(t *testing.T) {
+	taped(t, func(s *broker.Settings) { s.DuplicateWindow, s.DefaultTTL = time.Hour, 24*time.Hour }, func(t *testing.T, q *broker.Queue, l *tape) {
+		late := message("late", "")
+		late.Annotations = amqp.Map{{Key: amqp.Symbol("x-opt-scheduled-enqueue-time"), Value: amqp.TimestampOf(time.Now().Add(time.Hour))}}
+		if _, err := q.Send([]*amqp.Message{late}); err != nil {
+			t.Fatal(err)
+		}
+		put(t, q, "", "completed", "deferred", "abandoned", "dead", "untouched")
+		_, s := consume(t, q, 4)
+		for i, o := range []broker.Outcome{
+			{Kind: broker.Complete}, {Kind: broker.Defer, Modify: amqp.Map{{Key: "why", Value: "not yet"}}},
+			{Kind: broker.Abandon, Modify: amqp.Map{{Key: "try", Value: int32(1)}}}, {Kind: broker.DeadLetter, Reason: "bad"},
+		} {
+			if i == 0 {
+				synctest.Wait()
+			}
+			if err := q.Settle(s.got[i].Token, o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again, _ := restart(t, q, l)
+		if diff := gocmp.Diff(standing(q), standing(again)); diff != "" {
+			t.Errorf("(-before +after):\n%s", diff)
+		}
+		if got := len(standing(again)); got != 5 {
+			t.Errorf("%d messages", got)
+		}
+		// Numbers go on, also behind one that is gone, and what was seen is a duplicate still.
+		if seqs := put(t, again, "", "completed", "new"); seqs[0] != 0 || seqs[1] != 7 {
+			t.Errorf("numbers %v", seqs)
+		}
+		time.Sleep(time.Hour)
+		if c := again.Counts(); c.Scheduled != 0 || c.Active != 4 {
+			t.Errorf("after an hour: %+v", c)
+		}
+	})
+}
+
+// A lock does not outlive a restart: it counts as one that ran out, and its token is good for nothing.
+func TestRestartEndsLocks(t *testing.T) {
+	taped(t, func(s *broker.Settings) { s.MaxDeliveryCount = 2 }, func(t *testing.T, q *broker.Queue, l *tape) {
+		put(t, q, "", "once", "twice")
+		_, s := consume(t, q, 2)
+		synctest.Wait()
+		held := s.take()
+		if err := q.Settle(held[1].Token, broker.Outcome{Kind: broker.Abandon}); err != nil {
+			t.Fatal(err)
+		}
+		consume(t, q, 1)
+		again, _ := restart(t, q, l)
+		if err := again.Settle(held[0].Token, broker.Outcome{}); !errors.Is(err, broker.ErrLockLost) {
+			t.Errorf("settling under a lock of before: %v", err)
+		}
+		got := standing(again)
+		if len(got) != 2 || got[0].ID != "twice" || got[0].Place != "dead" || got[1].ID != "once" || got[1].Failures != 1 {
+			t.Errorf("%+v", got)
+		}
+		_, s = consume(t, again, 5)
+		want(t, "after the restart", s.take(), "once")
+	})
+}
+
+func TestRestartKeepsSessions(t *testing.T) {
+	taped(t, sessions, func(t *testing.T, q *broker.Queue, l *tape) {
+		put(t, q, "a", "a1", "a2")
+		put(t, q, "b", "b1")
+		hold(t, q, "a", 1)
+		hold(t, q, "state", 0)
+		for id, state := range map[string][]byte{"a": {1, 2}, "state": {}} {
+			if err := q.SetSessionState(id, state); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := q.SetSessionState("state", nil); err != nil {
+			t.Fatal(err)
+		}
+		again, _ := restart(t, q, l)
+		ids, err := again.Sessions(time.Time{})
+		if diff := gocmp.Diff([]string{"a", "b"}, ids); diff != "" || err != nil {
+			t.Errorf("sessions %v, %v", ids, err)
+		}
+		c, s := hold(t, again, "a", 5) // free again
+		if state, err := again.SessionState("a"); err != nil || string(state) != "\x01\x02" {
+			t.Errorf("state %x, %v", state, err)
+		}
+		synctest.Wait()
+		got := s.take()
+		want(t, "session a", got, "a1", "a2")
+		if got[0].Failures != 1 || got[1].Failures != 0 {
+			t.Errorf("failures %d and %d", got[0].Failures, got[1].Failures)
+		}
+		c.Close()
+		next := &sink{}
+		if _, err := again.AcceptNext(time.Second, next, func(c *broker.Consumer, err error) {
+			if err != nil || c.SessionID() != "b" {
+				t.Errorf("next session %v, %v", c, err)
+			}
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What runs out while nothing runs has run out when it runs again.
+func TestRestartAfterALongTime(t *testing.T) {
+	taped(t, func(s *broker.Settings) {
+		s.DefaultTTL, s.DeadLetterOnExpiry, s.DuplicateWindow = time.Hour, true, time.Hour
+	},
+		func(t *testing.T, q *broker.Queue, l *tape) {
+			put(t, q, "", "old")
+			q.Close()
+			kept := &tape{records: slices.Clone(l.records)}
+			time.Sleep(2 * time.Hour)
+			again, _ := restart(t, q, kept)
+			if got := standing(again); len(got) != 1 || got[0].Place != "dead" {
+				t.Errorf("%+v", got)
+			}
+			if seqs := put(t, again, "", "old"); seqs[0] != 2 {
+				t.Errorf("forgotten by now, but its number is %d", seqs[0])
+			}
+		})
+}
+
+// An operation that cannot be kept says so.
+func TestFailingLog(t *testing.T) {
+	full := errors.New("no space left")
+	taped(t, sessions, func(t *testing.T, q *broker.Queue, l *tape) {
+		put(t, q, "s", "m")
+		_, s := hold(t, q, "s", 1)
+		synctest.Wait()
+		l.err = full
+		_, sent := q.Send([]*amqp.Message{message("x", "s")})
+		for what, err := range map[string]error{
+			"send": sent, "settle": q.Settle(s.got[0].Token, broker.Outcome{}), "state": q.SetSessionState("s", []byte{1}),
+		} {
+			if !errors.Is(err, full) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	})
+}
+
+// Settings that do not fit the messages are refused rather than the messages lost.
+func TestHistoryOfAnotherKindOfQueue(t *testing.T) {
+	taped(t, nil, func(t *testing.T, q *broker.Queue, l *tape) {
+		put(t, q, "", "m")
+		var h broker.History
+		for _, r := range l.records {
+			if err := h.Record(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := q.Settings()
+		s.RequiresSession = true
+		if _, err := h.Queue(s, time.Now); !errors.Is(err, broker.ErrSessionIDMissing) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+// A message that dies is in one frame of the log taken out of one place and put in the other.
+func TestDyingIsOneRecord(t *testing.T) {
+	taped(t, nil, func(t *testing.T, q *broker.Queue, l *tape) {
+		put(t, q, "", "m")
+		_, s := consume(t, q, 1)
+		synctest.Wait()
+		if err := q.Settle(s.take()[0].Token, broker.Outcome{Kind: broker.DeadLetter}); err != nil {
+			t.Fatal(err)
+		}
+		for n := range len(l.records) + 1 {
+			cut := &tape{records: l.records[:n]}
+			again, _ := restart(t, q, cut)
+			if got := standing(again); len(got) != min(n, 1) {
+				t.Errorf("after %d records of %d: %+v", n, len(l.records), got)
+			}
+		}
+	})
+}
+
+// FuzzRestart compares a queue that goes on with one made from its log. When all locks of the first have run out, they
+// stand alike.
+func FuzzRestart(f *testing.F) {
+	f.Add(false, []byte{0, 0, 0x31, 0x10, 0x23, 0x34, 8, 0x19, 9, 5, 7, 6, 1, 2, 3})
+	f.Add(true, []byte{0, 0x10, 0x20, 0x41, 0x51, 2, 3, 8, 5, 0x2a, 6, 7, 0x17, 6, 1, 2})
+	f.Fuzz(func(t *testing.T, withSessions bool, steps []byte) {
+		if len(steps) > 200 {
+			return
+		}
+		taped(t, func(s *broker.Settings) {
+			s.RequiresSession, s.DefaultTTL, s.DeadLetterOnExpiry = withSessions, 5*lockTime, len(steps)%2 == 0
+		}, func(t *testing.T, q *broker.Queue, l *tape) {
+			m := &model{t: t, q: q, sessions: withSessions}
+			for _, b := range steps {
+				m.stepFurther(b&0x0f, int(b>>4))
+			}
+			for _, c := range m.consumers {
+				c.Allow(0)
+			}
+			again, _ := restart(t, q, l)
+			time.Sleep(2 * lockTime)
+			synctest.Wait()
+			if diff := gocmp.Diff(standing(q), standing(again)); diff != "" {
+				t.Fatalf("(-goes on +restarted):\n%s", diff)
+			}
+		})
+	})
+}
+
+// stepFurther also defers, takes deferred ones, and schedules.
+func (m *model) stepFurther(op byte, n int) {
+	switch op % 11 {
+	case 8:
+		m.settle(n, broker.Defer)
+	case 9:
+		if got, err := m.q.TakeDeferred([]int64{int64(n)}); err == nil {
+			m.hands = append(m.hands, got...)
+		}
+	case 10:
+		late := message(fmt.Sprint("late", m.sent), map[bool]string{true: "a"}[m.sessions])
+		late.Annotations = amqp.Map{{Key: amqp.Symbol("x-opt-scheduled-enqueue-time"), Value: amqp.TimestampOf(time.Now().Add(time.Duration(n) * lockTime / 2))}}
+		if _, err := m.q.Send([]*amqp.Message{late}); err != nil {
+			m.t.Fatal(err)
+		}
+		m.sent++
+	default:
+		m.step(op%11, n)
+	}
+}
+
+// FuzzHistory: no bytes make it panic, and what it accepts can be kept again.
+func FuzzHistory(f *testing.F) {
+	add := func(records ...amqp.List) {
+		var b []byte
+		for _, r := range records {
+			b, _ = amqp.Append(b, r)
+		}
+		f.Add(b)
+	}
+	body, _ := message("m", "s").Append(nil)
+	add(amqp.List{uint8(1), false, int64(1), int32(3), true, uint32(2), amqp.Timestamp(5), nil, "", body}, amqp.List{uint8(3), false, int64(1)})
+	add(amqp.List{uint8(4), []byte("id"), amqp.Timestamp(1 << 60)}, amqp.List{uint8(4), amqp.List{}, nil})
+	add(amqp.List{uint8(5), "s", []byte{}, nil}, amqp.List{uint8(6), true, int64(-1)}, amqp.List{uint8(2), true, int64(9)})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var h broker.History
+		if err := h.Record(b); err != nil {
+			if !errors.Is(err, broker.ErrRecord) {
+				t.Fatal(err)
+			}
+			return
+		}
+		set := broker.Settings{Name: "q", LockDuration: lockTime, MaxDeliveryCount: 3, DuplicateWindow: time.Hour}
+		q, err := h.Queue(set, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer q.Close()
+		var second broker.History
+		if err := q.Snapshot(second.Record); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
