@@ -24,7 +24,8 @@ const tier = "Premium"
 // ManagementHandler serves the management REST interface of the namespace: creating, reading, changing, deleting and
 // listing queues, as azservicebus/admin.Client asks for. Clients always speak https to it, so it belongs behind TLS.
 //
-// What is asked must be signed with a key that has the Manage right, for the namespace or for the queue in question.
+// What is asked needs the Manage right, for the namespace or for the queue in question: signed with a key that has it, or
+// with the bearer token of somebody who has it.
 func (s *Server) ManagementHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := &adminRequest{Server: s, Request: r, path: strings.Trim(r.URL.Path, "/")}
@@ -106,7 +107,10 @@ func (s *Server) authenticate(token, resource string) (access.Claim, error) {
 	if token == "" {
 		return access.Claim{}, refuse(http.StatusUnauthorized, "MissingToken: The authorization header was not found.")
 	}
-	return access.VerifySAS(token, resource, s.key, s.cfg.Now())
+	if len(s.cfg.Issuers) > 0 && !access.LooksLikeSAS(token) {
+		return s.verify(tokenTypeJWT, strings.TrimPrefix(token, "Bearer "), resource) // the Go client sends it bare
+	}
+	return s.verify(tokenTypeSAS, token, resource)
 }
 
 // must refuses what needs the Manage right unless the token gives it. The service has two ways to put it.

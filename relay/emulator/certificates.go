@@ -45,7 +45,7 @@ func NewCertificates(hosts ...string) (*Certificates, error) {
 	return &Certificates{authority, server}, nil
 }
 
-// ServerTLS is what ServeTLS and ServeWebSocket need.
+// ServerTLS is what ServeTLS and ServeHTTPS need.
 func (c *Certificates) ServerTLS() *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{c.server}, MinVersion: tls.VersionTLS12}
 }

@@ -118,7 +118,7 @@ func TestTLSClientsThatDoNotTrustTheServer(t *testing.T) {
 
 func TestFrontDoorsWithoutACertificate(t *testing.T) {
 	s := newServer(t, standard())
-	for name, serve := range map[string]serving{"TLS": s.ServeTLS, "WebSocket": s.ServeWebSocket} {
+	for name, serve := range map[string]serving{"TLS": s.ServeTLS, "HTTPS": s.ServeHTTPS} {
 		for what, config := range map[string]*tls.Config{"no configuration": nil, "no certificate": {}} {
 			t.Run(name+", "+what, func(t *testing.T) {
 				l := loopback(t)
@@ -136,8 +136,8 @@ func TestFrontDoorsWithoutACertificate(t *testing.T) {
 func TestFrontDoorsEndWithTheServer(t *testing.T) {
 	config := newCertificates(t, tlsHost).ServerTLS()
 	for name, serve := range map[string]func(*emulator.Server) serving{
-		"TLS":       func(s *emulator.Server) serving { return s.ServeTLS },
-		"WebSocket": func(s *emulator.Server) serving { return s.ServeWebSocket },
+		"TLS":   func(s *emulator.Server) serving { return s.ServeTLS },
+		"HTTPS": func(s *emulator.Server) serving { return s.ServeHTTPS },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, standard())
@@ -161,7 +161,7 @@ func TestFrontDoorsEndWithTheServer(t *testing.T) {
 func TestFrontDoorsReportAListenerThatFails(t *testing.T) {
 	s := newServer(t, standard())
 	config := newCertificates(t, tlsHost).ServerTLS()
-	for name, serve := range map[string]serving{"TLS": s.ServeTLS, "WebSocket": s.ServeWebSocket} {
+	for name, serve := range map[string]serving{"TLS": s.ServeTLS, "HTTPS": s.ServeHTTPS} {
 		t.Run(name, func(t *testing.T) {
 			l := loopback(t)
 			l.Close()
@@ -232,8 +232,8 @@ func (p *pipes) dial(ctx context.Context) (net.Conn, error) {
 func TestSilentClientsAreHungUpOn(t *testing.T) {
 	config := newCertificates(t, tlsHost).ServerTLS()
 	for name, serve := range map[string]func(*emulator.Server) serving{
-		"TLS":       func(s *emulator.Server) serving { return s.ServeTLS },
-		"WebSocket": func(s *emulator.Server) serving { return s.ServeWebSocket },
+		"TLS":   func(s *emulator.Server) serving { return s.ServeTLS },
+		"HTTPS": func(s *emulator.Server) serving { return s.ServeHTTPS },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -211,7 +211,7 @@ func (s *Server) QueueConnectionString(addr, queue, keyName string) string {
 	return cs + ";UseDevelopmentEmulator=true"
 }
 
-// TLSConnectionString is QueueConnectionString for clients that come by ServeTLS or ServeWebSocket. The host is the one
+// TLSConnectionString is QueueConnectionString for clients that come by ServeTLS or ServeHTTPS. The host is the one
 // the certificate is for. Where it listens elsewhere, or at another port, is the client's CustomEndpoint or its dialer's
 // business; clients do not ask for a certificate that carries a port.
 func (s *Server) TLSConnectionString(host, queue, keyName string) string {

@@ -3,19 +3,12 @@ package emulator
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/coder/websocket"
-	"github.com/sirupsen/logrus"
 )
 
 // webSocketPath is where the service answers WebSockets; some clients end it with a slash.
@@ -25,67 +18,8 @@ const webSocketPath = "/$servicebus/websocket"
 // and JavaScript clients. They mean the same bytes.
 func webSocketProtocols() []string { return []string{"amqp", "AMQPWSB10"} }
 
-// Limits of the way to a WebSocket. What comes after it is bounded as on any other connection.
-const (
-	maxHeaderBytes      = 16 << 10
-	headerTimeout       = 10 * time.Second // TLS handshake included
-	keepAliveTimeout    = 10 * time.Second // of a client that asked for something else and may ask again
-	maxWebSocketMessage = 4 << 20          // clients may write all frames of a message, or of several, as one
-)
-
-// ServeWebSocket accepts AMQP over WebSocket over TLS on l: what a client meets at port 443 of the service, which is
-// the one that firewalls and proxies let through. Path and subprotocols are those of the service; anything else is
-// answered in HTTP. It ends as Serve does.
-func (s *Server) ServeWebSocket(ctx context.Context, l net.Listener, config *tls.Config) error {
-	config, err := withCertificate(config)
-	if err != nil {
-		l.Close()
-		return err
-	}
-	config.NextProtos = []string{"http/1.1"} // HTTP/2 has another way to WebSockets, which no client here uses
-	ctx, cancel := s.scope(ctx)
-	defer cancel()
-	web, open := s.webServer(ctx)
-	stop := context.AfterFunc(ctx, func() { web.Close() })
-	defer stop()
-	err = web.Serve(tls.NewListener(l, config))
-	stopped := ctx.Err() != nil
-	cancel()
-	web.Close()
-	open.Wait()
-	if stopped {
-		return nil
-	}
-	return fmt.Errorf("emulator: accept: %w", err)
-}
-
-// webServer answers until its connections are taken over as WebSockets, which then live by ctx. The group counts
-// connections of both kinds: the HTTP server forgets those that are taken over.
-func (s *Server) webServer(ctx context.Context) (*http.Server, *sync.WaitGroup) {
-	var open sync.WaitGroup
-	mux := http.NewServeMux()
-	upgrade := func(w http.ResponseWriter, r *http.Request) {
-		if s.serveWebSocket(ctx, w, r) {
-			open.Done()
-		}
-	}
-	mux.HandleFunc(webSocketPath, upgrade)
-	mux.HandleFunc(webSocketPath+"/{$}", upgrade)
-	return &http.Server{
-		Handler:           mux,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, WriteTimeout: headerTimeout, IdleTimeout: keepAliveTimeout,
-		ErrorLog: log.New(debugLog{s.log}, "", 0),
-		ConnState: func(_ net.Conn, state http.ConnState) {
-			switch state {
-			case http.StateNew:
-				open.Add(1)
-			case http.StateClosed:
-				open.Done()
-			}
-		},
-	}, &open
-}
+// maxWebSocketMessage bounds a message; clients may write all frames of a message, or of several, as one.
+const maxWebSocketMessage = 4 << 20
 
 // serveWebSocket makes a WebSocket of the request's connection and serves it to its end. It is false when the
 // connection stayed with the HTTP server.
@@ -179,12 +113,4 @@ func (c *webSocketConn) Close() error { return c.ws.Close(websocket.StatusNormal
 // refuse closes with a reason. Telling it may fail, as the peer may be gone.
 func (c *webSocketConn) refuse(status websocket.StatusCode, reason string) {
 	_ = c.ws.Close(status, reason)
-}
-
-// debugLog takes what the HTTP server has to say about clients that fail.
-type debugLog struct{ log logrus.FieldLogger }
-
-func (d debugLog) Write(p []byte) (int, error) {
-	d.log.Debug(strings.TrimSpace(string(p)))
-	return len(p), nil
 }

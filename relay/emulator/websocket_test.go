@@ -64,7 +64,7 @@ func TestWebSocket(t *testing.T) {
 			s := newServer(t, standard())
 			certificates := newCertificates(t, tlsHost)
 			l := loopback(t)
-			open(t, s.ServeWebSocket, l, certificates.ServerTLS())
+			open(t, s.ServeHTTPS, l, certificates.ServerTLS())
 			d := newDialer(t, certificates, reaching(l.Addr()))
 			d.subprotocol = subprotocol
 			c := newClient(t, s, &azservicebus.ClientOptions{NewWebSocketConn: d.dial})
@@ -82,7 +82,7 @@ func TestWebSocketThroughAProxyWithAPassword(t *testing.T) {
 	s := newServer(t, standard())
 	certificates := newCertificates(t, tlsHost)
 	l := loopback(t)
-	open(t, s.ServeWebSocket, l, certificates.ServerTLS())
+	open(t, s.ServeHTTPS, l, certificates.ServerTLS())
 	p := newProxy(t, "agent", "proxy-password", l.Addr().String())
 	client := func(password string) *azservicebus.Client {
 		d := newDialer(t, certificates, func(transport *http.Transport) {
@@ -112,7 +112,7 @@ func TestWebSocketIsReplacedWhenItIsCut(t *testing.T) {
 	s := newServer(t, standard())
 	certificates := newCertificates(t, tlsHost)
 	l := loopback(t)
-	open(t, s.ServeWebSocket, l, certificates.ServerTLS())
+	open(t, s.ServeHTTPS, l, certificates.ServerTLS())
 	d := newDialer(t, certificates, reaching(l.Addr()))
 	c, err := azservicebus.NewClientFromConnectionString(s.TLSConnectionString(tlsHost, "", "root"), &azservicebus.ClientOptions{
 		NewWebSocketConn: d.dial,
@@ -129,51 +129,6 @@ func TestWebSocketIsReplacedWhenItIsCut(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoWebSocketIsAnsweredInHTTP(t *testing.T) {
-	s := newServer(t, standard())
-	certificates := newCertificates(t, tlsHost)
-	l := loopback(t)
-	open(t, s.ServeWebSocket, l, certificates.ServerTLS())
-	d := newDialer(t, certificates, reaching(l.Addr()))
-	const path = "/$servicebus/websocket"
-	upgrade := http.Header{
-		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
-		"Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="}, "Sec-Websocket-Protocol": {"amqp"},
-	}
-	with := func(name, value string) http.Header {
-		h := upgrade.Clone()
-		h.Set(name, value)
-		return h
-	}
-	for name, tt := range map[string]struct {
-		method, path string
-		header       http.Header
-		status       int
-	}{
-		"as it should be":  {"GET", path, upgrade, http.StatusSwitchingProtocols},
-		"with a slash":     {"GET", path + "/", upgrade, http.StatusSwitchingProtocols},
-		"another path":     {"GET", "/", upgrade, http.StatusNotFound},
-		"a path below":     {"GET", path + "/x", upgrade, http.StatusNotFound},
-		"no upgrade":       {"GET", path, nil, http.StatusUpgradeRequired},
-		"another method":   {"POST", path, upgrade, http.StatusMethodNotAllowed},
-		"another version":  {"GET", path, with("Sec-WebSocket-Version", "8"), http.StatusBadRequest},
-		"another origin":   {"GET", path, with("Origin", "https://elsewhere.example"), http.StatusForbidden},
-		"headers too long": {"GET", path, with("Padding", strings.Repeat("x", 64<<10)), http.StatusRequestHeaderFieldsTooLarge},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r, err := http.NewRequestWithContext(within(t), tt.method, "https://"+tlsHost+tt.path, nil)
-			must(t, err)
-			r.Header = tt.header
-			resp, err := d.http.Do(r)
-			must(t, err)
-			defer resp.Body.Close()
-			if resp.StatusCode != tt.status {
-				t.Errorf("status %s, want %d", resp.Status, tt.status)
-			}
-		})
-	}
-}
-
 // pipedWebSocket is a client's WebSocket to a new server over a pipe, inside a bubble, so that all times are exact and
 // a goroutine left behind fails the test.
 func pipedWebSocket(t *testing.T, subprotocols ...string) (*emulator.Server, *websocket.Conn) {
@@ -181,7 +136,7 @@ func pipedWebSocket(t *testing.T, subprotocols ...string) (*emulator.Server, *we
 	s := newServer(t, standard())
 	certificates := newCertificates(t, tlsHost) // valid by the bubble's clock
 	l := newPipes()
-	open(t, s.ServeWebSocket, l, certificates.ServerTLS())
+	open(t, s.ServeHTTPS, l, certificates.ServerTLS())
 	d := newDialer(t, certificates, func(transport *http.Transport) {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx) }
 	})

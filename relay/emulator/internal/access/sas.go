@@ -58,6 +58,9 @@ type Keys func(path, name string) (Key, bool)
 
 const sasPrefix = "SharedAccessSignature "
 
+// LooksLikeSAS tells a SharedAccessSignature token from a bearer token.
+func LooksLikeSAS(token string) bool { return strings.HasPrefix(token, sasPrefix) }
+
 // VerifySAS checks a SharedAccessSignature token for an audience: signature, expiry, and that its scope covers the
 // audience. The signature is over the scope as it stands in the token, still percent-encoded.
 func VerifySAS(token, audience string, keys Keys, now time.Time) (Claim, error) {
