@@ -33,8 +33,13 @@ func loadAgentKeys(cfg *config.Config) (agentKeys, error) {
 			keys.signing = key
 		}
 	}
-	if len(keys.sealing) == 0 || keys.signing.IsZero() {
+	switch {
+	case len(all) == 0:
 		return agentKeys{}, NoKeys()
+	case len(keys.sealing) == 0:
+		return agentKeys{}, missing("this agent has no sealing key")
+	case keys.signing.IsZero():
+		return agentKeys{}, missing("this agent has no signing key")
 	}
 	return keys, nil
 }
@@ -51,10 +56,12 @@ func Keys(cfg *config.Config) ([]envelope.PrivateKey, error) {
 	return store.List()
 }
 
-// NoKeys is the error of an agent that has no keys and needs them, with its remedy.
-func NoKeys() error {
+// NoKeys is the error of an agent that needs keys and has none, with its remedy.
+func NoKeys() error { return missing("this agent has no keys yet") }
+
+func missing(what string) error {
 	return &writeback.Error{
-		Reason: writeback.AgentMisconfigured, Cause: errors.New("this agent has no keys yet"),
+		Reason: writeback.AgentMisconfigured, Cause: errors.New(what),
 		Hint: `Run "writeback-agent keys new", and give the portal what "writeback-agent keys export" prints.`,
 	}
 }

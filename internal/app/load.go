@@ -157,10 +157,12 @@ func flatten(err error) []error {
 
 // asFault says what an error means for a field of the configuration.
 func asFault(path string, err error) config.Fault {
-	fault := config.Fault{Path: path, Problem: err.Error()}
+	fault := config.Fault{Path: path, Problem: err.Error(), Remedy: "Correct what is named here; config.example.yaml explains every setting."}
 	var typed *writeback.Error
 	if errors.As(err, &typed) {
-		fault.Remedy = typed.Remedy()
+		if typed.Hint != "" { // the reason's own remedy is to have the configuration checked
+			fault.Remedy = typed.Hint
+		}
 		if typed.Cause != nil {
 			fault.Problem = typed.Cause.Error()
 		}
