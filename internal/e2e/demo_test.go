@@ -3,7 +3,9 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -35,10 +37,13 @@ func testDemo(t *testing.T, built programs) {
 	})
 	t.Run("JSON", func(t *testing.T) {
 		t.Parallel()
-		var out bytes.Buffer
-		check(t, lab.Demo(t.Context(), lab.DemoOptions{Agent: built.agent, JSON: true, Stdout: &out, Stderr: &out, Log: quiet(t)}))
+		var out, log bytes.Buffer
+		check(t, lab.Demo(t.Context(), lab.DemoOptions{
+			Agent: built.agent, JSON: true, Keep: true, Verbose: true, Stdout: &out, Stderr: &log, Log: quiet(t),
+		}))
 		var report lab.Report
 		check(t, json.Unmarshal(out.Bytes(), &report))
+		wantKept(t, report.Folder, log.String())
 		if !report.OK || len(report.Rows) < 12 || len(report.Proofs) < 6 || len(report.Status) == 0 {
 			t.Errorf("the report should be good and complete:\n%s", out.String())
 		}
@@ -52,6 +57,25 @@ func testDemo(t *testing.T, built programs) {
 			t.Errorf("%d requests were written, want at least 6:\n%s", written, out.String())
 		}
 	})
+}
+
+// wantKept compares what was kept with what was shown, and removes it.
+func wantKept(t *testing.T, folder, log string) {
+	t.Helper()
+	if folder == "" {
+		t.Fatal("the report does not name the folder that was kept")
+	}
+	t.Cleanup(func() { check(t, os.RemoveAll(folder)) })
+	kept, err := os.ReadFile(filepath.Join(folder, "agent.log"))
+	check(t, err)
+	if log == "" || string(kept) != log {
+		t.Errorf("the log that was kept and the one that was shown differ:\n%s\n%s", kept, log)
+	}
+	for _, name := range []string{"config.yaml", "state/ledger.db", "state/audit", "portal/profile.json"} {
+		if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
+			t.Errorf("not kept: %v", err)
+		}
+	}
 }
 
 // testBrokenAgent gives the demonstration a program that fails: it must say so and must not call that a success.
