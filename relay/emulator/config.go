@@ -3,6 +3,7 @@ package emulator
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -72,6 +73,9 @@ type Config struct {
 	Roles []RoleAssignment
 	// Logger gets connection events at debug level. Nil: nothing is logged.
 	Logger logrus.FieldLogger
+	// Trace gets a line for each frame in either direction, without bodies and tokens. Each line is one Write; a slow
+	// writer slows the service. Nil: no trace.
+	Trace io.Writer
 	// Fault, when set, is asked before each operation and can make it fail; Server.SetFaults replaces it. Package faults
 	// makes one from rules.
 	Fault FaultFunc

@@ -12,6 +12,7 @@ import (
 
 	"github.com/password-writeback/writeback/relay/emulator/internal/access"
 	"github.com/password-writeback/writeback/relay/emulator/internal/amqp"
+	"github.com/password-writeback/writeback/relay/emulator/internal/trace"
 )
 
 // Limits of a connection. They bound what a peer can make the server remember.
@@ -40,6 +41,7 @@ type conn struct {
 	net    net.Conn
 	in     *bufio.Reader
 	log    logrus.FieldLogger
+	trace  *trace.Conn // nil: nobody looks
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -56,7 +58,7 @@ type conn struct {
 
 func newConn(ctx context.Context, s *Server, nc net.Conn) *conn {
 	c := &conn{
-		srv: s, net: nc, in: bufio.NewReader(nc), log: s.log,
+		srv: s, net: nc, in: bufio.NewReader(nc), log: s.log, trace: s.trace.Conn(nc.RemoteAddr().String()),
 		out: make(chan []byte, writeBacklog), inbox: newInbox(), sessions: map[uint16]*session{},
 	}
 	c.ctx, c.cancel = context.WithCancel(ctx)
@@ -172,7 +174,7 @@ func (c *conn) write() {
 
 // push hands a frame to the writer; it waits while the writer is behind, which holds up the peer that does not read.
 func (c *conn) push(channel uint16, p amqp.Performative, payload []byte) {
-	if c.silent {
+	if c.silent || c.ctx.Err() != nil {
 		return
 	}
 	b, err := amqp.AppendFrame(nil, amqp.FrameAMQP, channel, p, payload)
@@ -181,6 +183,7 @@ func (c *conn) push(channel uint16, p amqp.Performative, payload []byte) {
 		c.cancel()
 		return
 	}
+	c.traceFrame(trace.Out, channel, p, payload)
 	select {
 	case c.out <- b:
 	case <-c.ctx.Done():
@@ -189,7 +192,11 @@ func (c *conn) push(channel uint16, p amqp.Performative, payload []byte) {
 
 // frame handles one frame. Its error ends the connection; an *amqp.Error is told to the peer.
 func (c *conn) frame(f amqp.Frame) error {
-	if f.Body == nil || c.silent {
+	if c.silent {
+		return nil
+	}
+	if f.Body == nil {
+		c.traceFrame(trace.In, f.Channel, nil, nil)
 		return nil
 	}
 	if f.Type != amqp.FrameAMQP {
@@ -197,8 +204,10 @@ func (c *conn) frame(f amqp.Frame) error {
 	}
 	p, payload, err := amqp.DecodePerformative(f.Body)
 	if err != nil {
+		c.trace.Malformed(f.Channel, len(f.Body))
 		return amqp.Errorf("amqp:decode-error", "%v", err)
 	}
+	c.traceFrame(trace.In, f.Channel, p, payload)
 	switch p := p.(type) {
 	case *amqp.Begin:
 		return c.begin(f.Channel, p)

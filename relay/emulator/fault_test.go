@@ -17,14 +17,19 @@ import (
 func faulty(op emulator.Op, f emulator.Fault) func() emulator.Config {
 	return func() emulator.Config {
 		cfg := standard()
-		var done atomic.Bool
-		cfg.Fault = func(_ context.Context, e emulator.Event) emulator.Fault {
-			if e.Op == op && done.CompareAndSwap(false, true) {
-				return f
-			}
-			return emulator.Fault{}
-		}
+		cfg.Fault = faultOnce(op, f)
 		return cfg
+	}
+}
+
+// faultOnce hits the first operation of its kind.
+func faultOnce(op emulator.Op, f emulator.Fault) emulator.FaultFunc {
+	var done atomic.Bool
+	return func(_ context.Context, e emulator.Event) emulator.Fault {
+		if e.Op == op && done.CompareAndSwap(false, true) {
+			return f
+		}
+		return emulator.Fault{}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/password-writeback/writeback/relay/emulator/internal/amqp"
+	"github.com/password-writeback/writeback/relay/emulator/internal/trace"
 )
 
 // errHandshake is wrapped by failures before the connection is open.
@@ -36,6 +37,8 @@ func (c *conn) layer(want amqp.Header) error {
 	if err != nil {
 		return err
 	}
+	c.trace.Header(trace.In, got)
+	c.trace.Header(trace.Out, want)
 	if _, err := c.net.Write([]byte(want)); err != nil {
 		return err
 	}
@@ -100,7 +103,12 @@ func (c *conn) readNow(kind byte) (amqp.Performative, error) {
 		}
 		if f.Body != nil {
 			p, _, err := amqp.DecodePerformative(f.Body)
-			return p, err
+			if err != nil {
+				c.trace.Malformed(f.Channel, len(f.Body))
+				return nil, err
+			}
+			c.traceFrame(trace.In, f.Channel, p, nil)
+			return p, nil
 		}
 	}
 }
@@ -110,6 +118,7 @@ func (c *conn) writeNow(kind byte, p amqp.Performative) error {
 	if err != nil {
 		return err
 	}
+	c.traceFrame(trace.Out, 0, p, nil)
 	_, err = c.net.Write(b)
 	return err
 }

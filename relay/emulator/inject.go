@@ -33,6 +33,7 @@ func (f Fault) cut(c *conn) {
 	case f.Drop == DropNone:
 	case f.Silent:
 		c.silent = true
+		c.trace.Silent()
 	default:
 		c.cancel()
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/password-writeback/writeback/relay/emulator/internal/access"
 	"github.com/password-writeback/writeback/relay/emulator/internal/broker"
+	"github.com/password-writeback/writeback/relay/emulator/internal/trace"
 )
 
 // ErrClosed is returned by operations on a closed Server.
@@ -36,6 +37,7 @@ type Server struct {
 
 	ctx    context.Context
 	cancel context.CancelFunc
+	trace  *trace.Log
 	faults faultSwitch
 	clock  *clock
 
@@ -59,7 +61,7 @@ func New(cfg Config) (*Server, error) {
 		conns: map[net.Conn]struct{}{}, owners: map[*conn]struct{}{}, started: cfg.Now(),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.clock = clock
+	s.clock, s.trace = clock, trace.New(cfg.Trace)
 	s.SetFaults(cfg.Fault)
 	for _, q := range cfg.Queues {
 		s.queues.put(&entity{Queue: q, keys: accessKeys(q.Keys), about: s.newAbout(q), broker: broker.New(q.settings(), cfg.Now)})
@@ -140,6 +142,7 @@ func (s *Server) serveEntered(ctx context.Context, c net.Conn) error {
 	s.own(owner)
 	defer s.disown(owner)
 	err := owner.serve()
+	owner.trace.End(err)
 	if ctx.Err() != nil {
 		return nil
 	}
