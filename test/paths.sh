@@ -14,3 +14,7 @@ linter=$linter_dir/golangci-lint
 
 samba_root=$cache/samba-root-$(digest root.sh)
 samba_snapshot=$cache/samba-domain-$(digest root.sh enter.sh controller.sh seed.py).tar.gz
+
+js_client=$cache/js-client-$(cat "$(dirname "$samba_scripts")"/interop/js/package{,-lock}.json | sha256sum | cut -c1-12)
+# Debian's, for which Debian's packages are; another one may come first on the PATH.
+debian_python=/usr/bin/python3

@@ -44,6 +44,10 @@ if [ -n "$(reason race)" ]; then
 fi
 WRITEBACK_SAMBA_LEFT_OUT=$(reason samba)
 export WRITEBACK_SAMBA_LEFT_OUT
+# Other people's clients, which internal/interop runs.
+WRITEBACK_INTEROP_JS=$js_client WRITEBACK_INTEROP_JS_LEFT_OUT=$(reason javascript)
+WRITEBACK_INTEROP_PYTHON=$debian_python WRITEBACK_INTEROP_PYTHON_LEFT_OUT=$(reason proton)
+export WRITEBACK_INTEROP_JS WRITEBACK_INTEROP_JS_LEFT_OUT WRITEBACK_INTEROP_PYTHON WRITEBACK_INTEROP_PYTHON_LEFT_OUT
 
 CGO_ENABLED=0 go build -o "$work/testsummary" ./internal/testsummary
 run_tests() {

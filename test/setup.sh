@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # setup.sh [--lint] REPORT - prepares what `make test` needs beyond Go and make, as far as this machine allows.
 #
-# On Debian as root it installs the missing packages, golangci-lint, and a Samba 4.24 domain controller with a seeded domain.
+# On Debian as root it installs the missing packages, golangci-lint, a Samba 4.24 domain controller with a seeded domain, and
+# other people's clients for the Service Bus emulator: npm's @azure/service-bus (with Node, if there is none) and Qpid Proton.
 # Everything but the packages goes to ${WRITEBACK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/writeback-lab}, is built once, and is
 # named after what it was built from: a changed script makes a new one. Removing that directory loses nothing but time.
 # Each part appears under its name only when it is whole, so an interrupted run leaves nothing half-made.
 #
-# Elsewhere parts are left out. For each, REPORT gets a line `part: reason` (parts: race, lint, kerberos, samba); test/run.sh reads it.
+# Elsewhere parts are left out. For each, REPORT gets a line `part: reason` (parts: race, lint, kerberos,
+# samba, javascript, proton); test/run.sh reads it.
 # With --lint only the linter is built. This script fails only when it cannot report.
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -30,12 +32,23 @@ why_no_packages() {
 	fi
 }
 
-# install_packages installs in one go what is missing of the commands' packages. Nothing of them starts a daemon.
+# The packages of what is missing, one on each line: what most tests need, and what other people's clients need.
+basic_packages() {
+	have gcc && [ -e /usr/include/stdlib.h ] || printf '%s\n' gcc libc6-dev # the race detector needs cgo
+	have kinit || echo krb5-user                                            # the tests log in as the person who was reset
+	have mmdebstrap || echo mmdebstrap                                      # unpacks the controller's root
+}
+client_packages() {
+	have node || echo nodejs
+	have npm || echo npm
+	have_proton || echo python3-qpid-proton
+}
+have_proton() { "$debian_python" -c 'import proton' 2>/dev/null; }
+
+# install_packages installs in one go what a list asks for. Nothing of it starts a daemon.
 install_packages() {
-	local wanted=()
-	have gcc && [ -e /usr/include/stdlib.h ] || wanted+=(gcc libc6-dev) # the race detector needs cgo
-	have kinit || wanted+=(krb5-user)                                   # the tests log in as the person who was reset
-	have mmdebstrap || wanted+=(mmdebstrap)                             # unpacks the controller's root
+	local wanted
+	mapfile -t wanted < <("$1")
 	[ ${#wanted[@]} -gt 0 ] || return 0
 	log "installing ${wanted[*]}"
 	apt-get -qq -o DPkg::Lock::Timeout=300 update >&2 || return 1
@@ -80,18 +93,49 @@ install_controller() {
 	[ -z "$why" ] || left_out samba "$why"
 }
 
+# why_no_node [WHY]: the JavaScript client needs Node 18 or later; WHY is why it could not be installed.
+why_no_node() {
+	if ! have node || ! have npm; then echo "no node and npm: ${1:-not installed}"
+	elif ! node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'; then echo "node $(node --version) is older than 18"
+	fi
+}
+
+install_js_client() {
+	local why building=$js_client.building.$$
+	why=$(why_no_node "$1")
+	if [ -z "$why" ] && [ ! -d "$js_client" ]; then
+		log "installing npm's @azure/service-bus (about fifteen seconds, once)"
+		mkdir -p "$building"
+		cp "$here"/interop/js/{package.json,package-lock.json,.npmrc} "$building"
+		if (cd "$building" && npm ci --no-audit --no-fund --no-update-notifier --loglevel=error </dev/null >&2); then
+			[ -e "$js_client" ] || mv -T "$building" "$js_client"
+		else
+			why="npm's @azure/service-bus could not be installed (no network?)"
+		fi
+		rm -rf "$building"
+	fi
+	[ -z "$why" ] || left_out javascript "$why"
+}
+
 main() {
-	local why
+	local why clients
 	mkdir -p "$cache"
 	exec 9>"$cache/setup.lock"
 	flock 9 2>/dev/null || true # two checkouts at once: the second waits and finds everything built
 	if [ -n "$only_lint" ]; then install_linter; return; fi
 	why=$(why_no_packages)
-	if [ -z "$why" ]; then install_packages || why="apt could not install it (no network?)"; fi
+	clients=$why
+	if [ -z "$why" ]; then
+		# Apart, so that a distribution's trouble with Node costs no other test.
+		install_packages basic_packages || why="apt could not install it (no network?)"
+		install_packages client_packages || clients="apt could not install it (no network?)"
+	fi
 	have gcc || left_out race "no C compiler for the race detector: ${why:-not installed}"
 	have kinit || left_out kerberos "no kinit: ${why:-not installed}"
-	# One is bound by the processor, the other by the network.
+	have_proton || left_out proton "no python3-qpid-proton: ${clients:-not installed}"
+	# One is bound by the processor, the others by the network.
 	install_controller &
+	install_js_client "$clients" &
 	install_linter
 	wait
 }

@@ -25,45 +25,51 @@ const (
 
 // TestJavaScript runs npm's @azure/service-bus.
 func TestJavaScript(t *testing.T) {
-	modules := installed(t, "WRITEBACK_INTEROP_JS")
+	t.Parallel()
+	modules := installed(t, "npm's @azure/service-bus", "WRITEBACK_INTEROP_JS")
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Fatalf("the set-up named %s but there is no node: %v", modules, err)
 	}
-	run(t, node, filepath.Join(scripts, "js", "interop.mjs"))
+	run(t, node, "js", "interop.mjs")
 }
 
 // TestProton runs Debian's python3-qpid-proton.
 func TestProton(t *testing.T) {
-	python := installed(t, "WRITEBACK_INTEROP_PYTHON")
-	run(t, python, "-B", filepath.Join(scripts, "proton", "interop.py"))
+	t.Parallel()
+	python := installed(t, "Debian's python3-qpid-proton", "WRITEBACK_INTEROP_PYTHON")
+	run(t, python, "proton", "interop.py")
 }
 
-// installed returns where the set-up put a client; without one it skips the test, saying why.
-func installed(t *testing.T, variable string) string {
+// installed returns what the set-up says of a client in a variable; without the client it skips the test, saying why.
+func installed(t *testing.T, client, variable string) string {
 	t.Helper()
 	if reason := os.Getenv(variable + "_LEFT_OUT"); reason != "" {
-		t.Skip(reason)
+		t.Skipf("needs %s: %s", client, reason)
 	}
 	where := os.Getenv(variable)
 	if where == "" {
-		t.Skip("another client is not installed; `make test` installs it")
+		t.Skipf("needs %s; `make test` installs it", client)
 	}
 	return where
 }
 
 // run starts an emulator and a script that talks to it, and turns what the script prints into subtests.
-func run(t *testing.T, name string, args ...string) {
+func run(t *testing.T, interpreter, dir, script string) {
 	t.Helper()
+	dir = filepath.Join(scripts, dir)
+	dependOn(t, dir)
 	ctx, cancel := context.WithTimeout(t.Context(), longestRun)
 	defer cancel()
 	s, addr := serve(t)
 
 	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, name, args...) // killed by its process when the time is over
+	cmd := exec.CommandContext(ctx, interpreter, script) // killed when the time is over
+	cmd.Dir = dir
 	cmd.WaitDelay = 5 * time.Second
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.Env = append(os.Environ(), // the keys were made up below
+		"PYTHONDONTWRITEBYTECODE=1", // the sources stay as they are
 		"INTEROP_CONNECTION="+s.ConnectionString(addr, "root"),
 		"INTEROP_LISTEN_ONLY="+s.ConnectionString(addr, "listener"))
 	err := cmd.Run()
@@ -81,6 +87,21 @@ func run(t *testing.T, name string, args ...string) {
 	}
 	if err := errors.Join(faults, err); err != nil {
 		t.Errorf("%v\nstandard error:\n%s", err, &stderr)
+	}
+}
+
+// dependOn reads the scripts, so that go test's cache knows that they decide the result: it sees what a test opens, not
+// what a child process does.
+func dependOn(t *testing.T, dir string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts in %s: %v", dir, err)
+	}
+	for _, file := range files {
+		if _, err := os.ReadFile(file); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
