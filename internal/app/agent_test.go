@@ -202,6 +202,31 @@ func TestAPortalThatDoesNotSealForThisAgentShows(t *testing.T) {
 	}
 }
 
+func TestResultsThatNoQueueAcceptsShowAndDoNotHoldUpTheStop(t *testing.T) {
+	in := install(t)
+	in.edit(t, "config.yaml", lab.ResultsQueue, "absent-queue")
+	agent := in.start(t)
+	agent.ready(t)
+	portal := in.portal(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	token, err := portal.Token(portal.Draft(in.user(t, "gina"), newPassword()))
+	check(t, err)
+	go func() { _, _ = portal.Exchange(ctx, token) }() // the answer cannot come
+	report := agent.status(t, "the result is not accepted", func(r status.Report) bool { return condition(r, health.Outbox).Severity != health.OK })
+	c := condition(report, health.Outbox)
+	if c.Severity != health.Degraded || !strings.Contains(c.Message, "absent-queue") || report.Outbox != 1 || report.ExitCode() != status.ExitDegraded {
+		t.Errorf("condition %+v, %d in the outbox, exit code %d", c, report.Outbox, report.ExitCode())
+	}
+	if report.Reasons[writeback.ReasonOK] != 1 || in.directory.Writes("gina") != 1 {
+		t.Errorf("the reset itself: %v, %d writes", report.Reasons, in.directory.Writes("gina"))
+	}
+	check(t, agent.stop())
+	// It waits on disk, and is counted again by the next process.
+	agent = in.start(t)
+	agent.status(t, "the result still waits", func(r status.Report) bool { return r.Outbox == 1 })
+}
+
 func TestWhatCannotBeOpenedStopsTheStart(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil  func(*testing.T, *installation)
@@ -227,7 +252,7 @@ func TestWhatCannotBeOpenedStopsTheStart(t *testing.T) {
 			writeback.AgentStorageUnavailable, "ledger.db", "restore it from a backup",
 		},
 		"a state directory for everybody": {
-			func(t *testing.T, in *installation) { check(t, os.Chmod(in.path("state"), 0o777)) },
+			func(t *testing.T, in *installation) { in.openToAll(t, "state") },
 			writeback.AgentStorageUnavailable, "may be written by others", "writable by nobody else",
 		},
 	} {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -85,6 +86,15 @@ func (in *installation) edit(t *testing.T, name, old, replacement string) {
 		t.Fatalf("%q stands %d times in %s", old, strings.Count(string(text), old), name)
 	}
 	check(t, os.WriteFile(in.path(name), []byte(strings.Replace(string(text), old, replacement, 1)), 0o600))
+}
+
+// openToAll lets everybody into a folder. Where that is no matter of mode bits, the test is left out.
+func (in *installation) openToAll(t *testing.T, name string) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("access is a matter of access lists here")
+	}
+	check(t, os.Chmod(in.path(name), 0o777))
 }
 
 func (in *installation) makeKeys(t *testing.T) {

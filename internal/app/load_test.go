@@ -66,7 +66,7 @@ func TestLoadHasEveryRoomJudgeWhatItWillUse(t *testing.T) {
 			map[string]string{"issuers": "is pinned to the issuers"},
 		},
 		"keys that others may read": {
-			func(t *testing.T, in *installation) { check(t, os.Chmod(in.path("state/keys"), 0o755)) },
+			func(t *testing.T, in *installation) { in.openToAll(t, "state/keys") },
 			map[string]string{"keys_dir": "others than its owner can use it"},
 		},
 		"no keys": {

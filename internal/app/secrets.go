@@ -34,7 +34,15 @@ func (s *secrets) add(value secret.Value) {
 	s.forgets = append(s.forgets, forget)
 }
 
-// forget zeroes what is known.
+// own adds a secret that lives as long as the agent, and is destroyed with it.
+func (s *secrets) own(value secret.Value) {
+	s.add(value)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgets = append(s.forgets, value.Destroy)
+}
+
+// forget zeroes everything: nothing is masked any more, and what the agent owned is empty.
 func (s *secrets) forget() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,8 +109,8 @@ type bindPassword struct {
 	current secret.Value
 }
 
-// read reads the file anew for each connection, so that a rotated password needs no restart. The value is shared by all
-// connections and never destroyed while one may still bind with it.
+// read reads the file anew for each connection, so that a rotated password needs no restart. All connections share the
+// value, so it is not destroyed before the agent closes: one may still be binding with it.
 func (b *bindPassword) read(context.Context) (secret.Value, error) {
 	fresh, err := config.ReadSecret(b.path)
 	if err != nil {
@@ -114,7 +122,7 @@ func (b *bindPassword) read(context.Context) (secret.Value, error) {
 		fresh.Destroy()
 		return b.current, nil
 	}
-	b.known.add(fresh)
+	b.known.own(fresh)
 	b.current = fresh
 	return fresh, nil
 }

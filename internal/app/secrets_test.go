@@ -97,11 +97,14 @@ func TestABindPasswordIsReadAnew(t *testing.T) {
 	second, err := read(t.Context())
 	check(t, err)
 	if string(same.Reveal()) != "first-one" || string(second.Reveal()) != "second-one" || first.Empty() {
-		t.Error("not what the file says")
+		t.Error("not what the file says, or the first one is gone while somebody may bind with it")
 	}
 	_, err = fmt.Fprint(masked, "first-one second-one")
 	check(t, err)
 	check(t, forget())
+	if !first.Empty() || !second.Empty() {
+		t.Error("not destroyed at the end")
+	}
 	_, err = fmt.Fprint(masked, " second-one")
 	check(t, err)
 	if got, want := out.String(), "[redacted] [redacted] second-one"; got != want {
