@@ -68,7 +68,7 @@ func (p *Pipeline) answerAndRemember(j *job, end *ending) writeback.Reason {
 			return p.keepSilent(j, p.ledgerFailed(ctx, err))
 		}
 	}
-	stored := p.store(entry{claims: j.claims, event: j.event(), cause: end.err}, end.outcome, end.outcome.Verdict != writeback.Unknown)
+	stored := p.store(entry{claims: j.claims, event: j.event(), cause: end.err, sent: j.sent}, end.outcome, end.outcome.Verdict != writeback.Unknown)
 	p.observe(StepStored, j)
 	if !stored && !j.sent {
 		return p.keepSilent(j, silent(writeback.AgentStorageUnavailable, errors.New("the outcome could not be stored")))
@@ -82,6 +82,7 @@ type entry struct {
 	claims writeback.Claims
 	event  audit.Event // Kind and outcome are filled in when it is stored
 	cause  error       // behind the outcome, for the audit; may be nil
+	sent   bool        // a Modify may have left
 }
 
 func (p *Pipeline) entryOf(w *watch) entry {
@@ -91,7 +92,7 @@ func (p *Pipeline) entryOf(w *watch) entry {
 		IssuedAt: r.IssuedAt, ExpiresAt: r.ExpiresAt, ReplySession: r.ReplySession,
 	}
 	r.Intent = &w.intent
-	return entry{claims: claims, event: eventOfRecord(r)}
+	return entry{claims: claims, event: eventOfRecord(r), sent: true}
 }
 
 // store puts the outcome and the signed result on disk in one commit, then into the audit. It reports whether the ledger
@@ -103,7 +104,7 @@ func (p *Pipeline) store(e entry, outcome writeback.Outcome, settled bool) bool 
 		p.Health.Fail(health.Ledger, health.Down, fmt.Errorf("store the outcome of %s: %w", key, err))
 		return false
 	}
-	e.event.Kind = kindOf(outcome)
+	e.event.Kind = kindOf(outcome, e.sent)
 	p.auditStored(ctx, key, e.event.WithOutcome(outcome, e.cause))
 	return true
 }

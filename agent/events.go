@@ -24,9 +24,9 @@ func (j *job) eventOf(kind audit.Kind) audit.Event {
 	return event
 }
 
-// kindOf tells a refusal from a write in the audit.
-func kindOf(outcome writeback.Outcome) audit.Kind {
-	if outcome.Verdict == writeback.NotWritten {
+// kindOf tells a refusal before any write from the end of a write in the audit.
+func kindOf(outcome writeback.Outcome, sent bool) audit.Kind {
+	if outcome.Verdict == writeback.NotWritten && !sent {
 		return audit.KindRefused
 	}
 	return audit.KindOutcome

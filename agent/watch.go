@@ -83,6 +83,10 @@ func (w *watch) forget() {
 func (p *Pipeline) run(w *watch) {
 	if w.record.State == ledger.StateWriting {
 		outcome := p.look(w, p.Limits.FindOut, p.Limits.PollInterval)
+		if outcome.Verdict == writeback.Unknown && p.life.Err() != nil {
+			w.settleFirst(outcome) // cut short: the record still says "writing", and the next start finds out
+			return
+		}
 		p.answerWatch(w, outcome)
 		if outcome.Verdict != writeback.Unknown {
 			return

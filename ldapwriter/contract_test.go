@@ -236,7 +236,7 @@ func TestContractMustChange(t *testing.T) {
 func TestContractUnlockTouchesNoPassword(t *testing.T) {
 	onEveryController(t, func(t *testing.T, c *controller) {
 		d := c.directory(t)
-		account := person(t, d, "locked1")
+		account := person(t, d, "locked3")
 		if err := d.Write(deadline(t), account, writeback.Change{Operation: writeback.OpUnlock, Unlock: true}); err != nil {
 			t.Fatal(err)
 		}
@@ -247,7 +247,7 @@ func TestContractUnlockTouchesNoPassword(t *testing.T) {
 		if after.LockoutTimeSet || after.Version != account.Password.Version {
 			t.Errorf("lockout %v, version %d -> %d", after.LockoutTimeSet, account.Password.Version, after.Version)
 		}
-		if err := c.logOn(t, "locked1", c.userPassword); err != nil {
+		if err := c.logOn(t, "locked3", c.userPassword); err != nil {
 			t.Errorf("log on after the unlock: %v", err)
 		}
 	})

@@ -143,7 +143,7 @@ func (e *environment) fail(err error) {
 
 // Kinit asks the controller's KDC for a ticket as login, which proves that the password's Kerberos keys were written too.
 // It runs MIT's kinit with a credential cache of its own; the password travels on standard input. The error carries
-// kinit's words: "Password incorrect", "Password has expired" (also for must-change), "credentials have been revoked"
+// kinit's words: "Password incorrect", "Password expired" (also for must-change), "credentials have been revoked"
 // (disabled, locked). Where kinit is not installed the test skips.
 func (l *Lab) Kinit(t testing.TB, login string, password secret.Value) error {
 	t.Helper()

@@ -21,7 +21,7 @@ type authority struct {
 }
 
 // lifetime of certificates. They start an hour early, for clocks that are behind.
-const lifetime = 24 * time.Hour
+const lifetime = 30 * 24 * time.Hour
 
 func newAuthority() (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -138,6 +138,7 @@ func corpStates() []User {
 		{Login: "mustchange2", MustChange: true},
 		{Login: "locked1", Locked: true},
 		{Login: "locked2", Locked: true},
+		{Login: "locked3", Locked: true},
 		{Login: "neverexp1", Flags: flagNormal | flagNeverExpires},
 		{Login: "smartcard1", Flags: flagNormal | flagSmartcardOnly},
 		{Login: "cantchange1", CannotChange: true},

@@ -196,6 +196,24 @@ func TestARevisionThatNobodyAwaitedYetIsKept(t *testing.T) {
 	})
 }
 
+func TestARevisionThatCameBeforeAnybodyAwaitedItIsKept(t *testing.T) {
+	bubble(t, func(t *testing.T, n *network, client *requester.Client) {
+		done := ask(func() (requester.Result, error) { return client.Reset(t.Context(), reset) })
+		synctest.Wait()
+		claims := n.request(0).Claims
+		n.answer(n.signer, claims, writeback.Unknown, nil)
+		<-done
+		n.answer(n.signer, claims, writeback.Written, nil)
+		synctest.Wait()
+		if result, err := client.Await(t.Context(), claims.ID); err != nil || result.Outcome.Verdict != requester.Written {
+			t.Errorf("%+v, %v", result, err)
+		}
+		if _, err := client.Await(t.Context(), claims.ID); !errors.Is(err, requester.ErrForgotten) {
+			t.Errorf("after the outcome was seen: %v, want forgotten", err)
+		}
+	})
+}
+
 func TestATokenSentAgainGetsItsNextAnswer(t *testing.T) {
 	bubble(t, func(t *testing.T, n *network, client *requester.Client) {
 		prepared, err := client.PrepareReset(reset)

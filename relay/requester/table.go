@@ -28,6 +28,7 @@ type request struct {
 	sent    time.Time
 	results []Result
 	waiting int
+	told    bool          // a caller has seen an outcome other than unknown: nothing more can come that matters
 	changed chan struct{} // closed and replaced when a result comes
 }
 
@@ -62,12 +63,13 @@ func (t *table) find(id string) (*request, bool) {
 	return entry, known
 }
 
-// leave ends a caller's wait. A request whose outcome is known is forgotten with its last caller.
+// leave ends a caller's wait. A request whose outcome a caller has seen is forgotten with its last caller; one whose outcome came in
+// between stays for Await.
 func (t *table) leave(entry *request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	entry.waiting--
-	if entry.waiting == 0 && entry.settled() && t.requests[entry.id] == entry {
+	if entry.waiting == 0 && entry.told && t.requests[entry.id] == entry {
 		delete(t.requests, entry.id)
 	}
 }
@@ -76,7 +78,9 @@ func (t *table) leave(entry *request) {
 func (t *table) look(entry *request, skip int) ([]Result, <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.Clone(entry.results[min(skip, len(entry.results)):]), entry.changed
+	fresh := slices.Clone(entry.results[min(skip, len(entry.results)):])
+	entry.told = entry.told || slices.ContainsFunc(fresh, isKnown)
+	return fresh, entry.changed
 }
 
 // digestOf returns the digest of a request that an answer is awaited for.
@@ -106,16 +110,11 @@ func (t *table) deliver(result Result, count *atomic.Uint64) bool {
 	count.Add(1)
 	close(entry.changed)
 	entry.changed = make(chan struct{})
-	if entry.waiting == 0 && entry.settled() {
-		delete(t.requests, entry.id)
-	}
 	return true
 }
 
-// settled reports whether nothing more can come that matters.
-func (r *request) settled() bool {
-	return slices.ContainsFunc(r.results, func(result Result) bool { return result.Outcome.Verdict != Unknown })
-}
+// isKnown reports whether a result says what happened.
+func isKnown(result Result) bool { return result.Outcome.Verdict != Unknown }
 
 // forgetOld keeps the table bounded. Requests that somebody waits for are never forgotten.
 func (t *table) forgetOld() {
