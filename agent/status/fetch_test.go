@@ -111,7 +111,7 @@ func TestAnAgentThatHangs(t *testing.T) {
 		<-ctx.Done()
 	}()
 	_, err := status.Fetch(ctx, path)
-	fetchError(t, err)
+	_ = fetchError(t, err)
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		t.Errorf("waited for the whole time: %v", err)
