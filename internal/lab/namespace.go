@@ -37,9 +37,13 @@ type Namespace struct {
 }
 
 // OpenNamespace listens on addr (host:port; port 0 takes a free one) and serves the two queues with the settings the
-// protocol asks for. The caller must Close it.
-func OpenNamespace(ctx context.Context, addr string, logger logrus.FieldLogger) (*Namespace, error) {
-	server, err := emulator.New(emulator.Config{Queues: queues(newAccessKey(), newAccessKey()), Logger: logger})
+// protocol asks for; change may ask for more of the emulator. The caller must Close it.
+func OpenNamespace(ctx context.Context, addr string, logger logrus.FieldLogger, change ...func(*emulator.Config)) (*Namespace, error) {
+	cfg := emulator.Config{Queues: queues(newAccessKey(), newAccessKey()), Logger: logger}
+	for _, f := range change {
+		f(&cfg)
+	}
+	server, err := emulator.New(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("make the queues: %w", err)
 	}

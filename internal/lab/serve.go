@@ -14,6 +14,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/password-writeback/writeback/relay/emulator"
 	"github.com/password-writeback/writeback/relay/envelope"
 )
 
@@ -25,9 +26,13 @@ type ServeOptions struct {
 	Folder string
 	// Programs is the folder of writeback-agent and writeback-send, for the commands that are shown; empty: they are on the PATH.
 	Programs string
-	Style    Style
-	Stdout   io.Writer
-	Log      logrus.FieldLogger
+	// Trouble is what the queues do wrong.
+	Trouble Trouble
+	// Trace gets a line for each frame between the queues and their clients; nil: none.
+	Trace  io.Writer
+	Style  Style
+	Stdout io.Writer
+	Log    logrus.FieldLogger
 }
 
 // Serve runs the queues and the directory until ctx ends, and tells how to run an agent and a sender against them.
@@ -45,9 +50,15 @@ func Serve(ctx context.Context, options ServeOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	troubles, err := s.namespace.Trouble(options.Trouble)
+	if err != nil {
+		return err
+	}
 	show := &screen{out: options.Stdout, style: options.Style}
+	show.warn(options.Trouble)
 	show.guide(s, site, options.program)
 	<-ctx.Done()
+	show.hits(troubles.Counts())
 	show.printf("\nStopped.\n")
 	return show.err
 }
@@ -98,7 +109,7 @@ func (o ServeOptions) makeFolder() (folder string, remove func() error, err erro
 // have their public halves before the agent runs for the first time.
 func (o ServeOptions) open(ctx context.Context, folder string) (s *stage, site *Site, err error) {
 	s = &stage{}
-	if s.namespace, err = OpenNamespace(ctx, o.QueueAddr, o.Log); err != nil {
+	if s.namespace, err = OpenNamespace(ctx, o.QueueAddr, o.Log, func(c *emulator.Config) { c.Trace = o.Trace }); err != nil {
 		return s, nil, err
 	}
 	if s.directory, err = OpenDirectory(o.DirectoryAddr); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,7 +73,11 @@ func Help() string {
 	for _, k := range keys() {
 		fmt.Fprintf(&b, "  %-40s %s\n", k.name+"="+k.values, k.help)
 	}
-	fmt.Fprintf(&b, "  CONDITION is written in full, or is one of %s.\n", strings.Join(shortConditions(), ", "))
+	b.WriteString("\n  CONDITION is written in full (com.microsoft:server-busy), or is one of these:\n")
+	const perLine = 4
+	for names := range slices.Chunk(shortConditions(), perLine) {
+		b.WriteString("    " + strings.Join(names, ", ") + "\n")
+	}
 	return b.String()
 }
 

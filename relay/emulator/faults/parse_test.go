@@ -128,6 +128,24 @@ func TestHelpKnowsEveryKey(t *testing.T) {
 	}
 }
 
+// TestHelpNamesConditions that can be used, and all of them that Parse would suggest.
+func TestHelpNamesConditions(t *testing.T) {
+	_, err := faults.Parse("refuse=busy")
+	if err == nil {
+		t.Fatal("a condition named busy")
+	}
+	_, list, _ := strings.Cut(err.Error(), "one of ")
+	_, help, _ := strings.Cut(faults.Help(), "one of these:")
+	for name := range strings.SplitSeq(list, ", ") {
+		if !strings.Contains(help, name) {
+			t.Errorf("the help does not name %q", name)
+		}
+		if r, err := faults.Parse("refuse=" + name); err != nil || !strings.HasSuffix(r.Effect.Condition, ":"+name) {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+}
+
 // TestNewRefusesRulesMadeByHand that Parse would refuse.
 func TestNewRefusesRulesMadeByHand(t *testing.T) {
 	drop := emulator.Fault{Drop: emulator.DropAfter}
