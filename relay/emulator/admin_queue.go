@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -34,6 +35,8 @@ func (a *adminRequest) put() (document, error) {
 	defer a.admin.Unlock()
 	old, found := a.queues.find(a.path)
 	switch changing := a.Header.Get("If-Match") == "*"; {
+	case a.ctx.Err() != nil:
+		return document{}, refuse(http.StatusServiceUnavailable, "The service is closing.")
 	case changing && !found:
 		return document{}, notThere()
 	case changing:
@@ -114,9 +117,9 @@ func (a *adminRequest) delete() (document, error) {
 		return document{}, notThere()
 	}
 	a.queues.remove(e)
-	e.broker.Close()
+	err := e.close()
 	a.review(e)
-	return document{status: http.StatusOK}, e.forget()
+	return document{status: http.StatusOK}, errors.Join(err, e.forget())
 }
 
 // validName checks the name of a queue to be made: letters, digits, and inside also . - _ and /, at most 260.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus/admin"
 	"github.com/google/go-cmp/cmp"
@@ -40,7 +41,10 @@ func administerAs(t testing.TB, s *emulator.Server, name, key string) *admin.Cli
 	t.Cleanup(transport.CloseIdleConnections)
 	c, err := admin.NewClientFromConnectionString(
 		"Endpoint=sb://"+adminHost+"/;SharedAccessKeyName="+name+";SharedAccessKey="+key,
-		&admin.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: transport}}})
+		&admin.ClientOptions{ClientOptions: azcore.ClientOptions{
+			Transport: &http.Client{Transport: transport},
+			Retry:     policy.RetryOptions{MaxRetries: -1}, // none: what fails here fails for good
+		}})
 	must(t, err)
 	return c
 }

@@ -71,6 +71,13 @@ type Config struct {
 	Issuers []TokenIssuer
 	// Roles are what the holders of bearer tokens may do.
 	Roles []RoleAssignment
+	// Dir is a directory in which queues and messages are kept over a restart; empty: nothing is kept. It is made if it is
+	// not there. Queues found in it exist from the start, besides those of Queues; a queue in both has the settings of
+	// Queues and the messages found.
+	Dir string
+	// Sync makes every change wait until it is on the disk. Without it, what was accepted survives the end of the process,
+	// however it ends, but not that of the machine.
+	Sync bool
 	// Logger gets connection events at debug level. Nil: nothing is logged.
 	Logger logrus.FieldLogger
 	// Trace gets a line for each frame in either direction, without bodies and tokens. Each line is one Write; a slow

@@ -10,6 +10,7 @@ import (
 	"github.com/password-writeback/writeback/relay/emulator/internal/access"
 	"github.com/password-writeback/writeback/relay/emulator/internal/amqp"
 	"github.com/password-writeback/writeback/relay/emulator/internal/broker"
+	"github.com/password-writeback/writeback/relay/emulator/internal/store"
 )
 
 // entity is a queue with what the service knows about it beyond its messages. It is never changed, only replaced: links
@@ -19,7 +20,7 @@ type entity struct {
 	broker *broker.Queue
 	keys   []access.Key
 	about  about
-	home   home // nil unless the queue is kept in a directory
+	file   *store.File // nil unless the queue is kept in a directory
 }
 
 // about is what the management interface remembers of a queue and the broker has no use for.
@@ -29,13 +30,6 @@ type about struct {
 	UserMetadata       string
 	DuplicateHistory   time.Duration // the window, also while duplicate detection is off
 	Created, Updated   time.Time
-}
-
-// home is where a queue is kept.
-type home interface {
-	// Close ends the keeping, Remove forgets what was kept.
-	Close() error
-	Remove() error
 }
 
 // key is how an entity is found.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/password-writeback/writeback/relay/emulator/internal/access"
 	"github.com/password-writeback/writeback/relay/emulator/internal/broker"
+	"github.com/password-writeback/writeback/relay/emulator/internal/store"
 	"github.com/password-writeback/writeback/relay/emulator/internal/trace"
 )
 
@@ -34,6 +35,7 @@ type Server struct {
 	keys    []access.Key
 	admin   sync.Mutex // held while queues are made, changed or removed
 	started time.Time
+	dir     *store.Directory // nil: nothing is kept
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -63,8 +65,8 @@ func New(cfg Config) (*Server, error) {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.clock, s.trace = clock, trace.New(cfg.Trace)
 	s.SetFaults(cfg.Fault)
-	for _, q := range cfg.Queues {
-		s.queues.put(&entity{Queue: q, keys: accessKeys(q.Keys), about: s.newAbout(q), broker: broker.New(q.settings(), cfg.Now)})
+	if err := s.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("emulator: %w", err), s.Close())
 	}
 	return s, nil
 }
@@ -242,17 +244,14 @@ func (s *Server) key(path, name string) (access.Key, bool) {
 	return access.Key{}, false
 }
 
-// Close cuts all connections, stops all timers and waits until everything has ended.
+// Close cuts all connections, stops all timers and waits until everything has ended. Its error is about files.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
 	s.cancel()
 	s.wg.Wait()
-	for _, q := range s.queues.all() {
-		q.broker.Close()
-	}
-	return nil
+	return s.unload()
 }
 
 // silent is a logger that writes nothing.
