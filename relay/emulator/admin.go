@@ -161,10 +161,15 @@ func (a *adminRequest) list() (document, error) {
 	if err != nil {
 		return document{}, err
 	}
-	page := a.queues.all()
-	page = page[min(skip, len(page)):]
-	page = page[:min(top, mostPerPage, len(page))]
+	all := a.queues.all()
+	rest := all[min(skip, len(all)):]
+	page := rest[:min(top, mostPerPage, len(rest))]
 	feed := atom.Feed{ID: a.address(pathQueues), Title: "Queues", Updated: a.cfg.Now()}
+	if 0 < len(page) && len(page) < len(rest) {
+		query := a.URL.Query()
+		query.Set("$skip", strconv.Itoa(skip+len(page)))
+		feed.Next = "https://" + a.Host + "/" + pathQueues + "?" + query.Encode()
+	}
 	for _, e := range page {
 		feed.Entries = append(feed.Entries, a.entry(e))
 	}

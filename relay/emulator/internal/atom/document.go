@@ -16,11 +16,14 @@ type Entry struct {
 	Queue              Queue
 }
 
-// Feed is a list of queues.
+// Feed is a list of queues, or a page of it.
 type Feed struct {
 	ID, Title string
 	Updated   time.Time
 	Entries   []Entry
+	// Next is the address of the page that follows, "" on the last one. Some clients count entries instead, others know no
+	// other way to the next page.
+	Next string
 }
 
 // notFoundTitle is how clients know the feed that says that an entity does not exist.
@@ -66,7 +69,7 @@ type feedXML struct {
 	Title   text     `xml:"title"`
 	ID      string   `xml:"id"`
 	Updated string   `xml:"updated"`
-	Link    link     `xml:"link"`
+	Links   []link   `xml:"link"`
 	Entries []entryXML
 }
 
@@ -89,7 +92,10 @@ func (e Entry) Encode() ([]byte, error) { return xml.Marshal(e.document()) }
 
 // Encode is the feed as a document.
 func (f Feed) Encode() ([]byte, error) {
-	doc := feedXML{NS: nsAtom, Title: plain(f.Title), ID: f.ID, Updated: Time(f.Updated), Link: link{"self", f.ID}}
+	doc := feedXML{NS: nsAtom, Title: plain(f.Title), ID: f.ID, Updated: Time(f.Updated), Links: []link{{"self", f.ID}}}
+	if f.Next != "" {
+		doc.Links = append(doc.Links, link{"next", f.Next})
+	}
 	for _, e := range f.Entries {
 		doc.Entries = append(doc.Entries, e.document())
 	}

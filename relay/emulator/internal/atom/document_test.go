@@ -108,6 +108,13 @@ func TestEncodeFeeds(t *testing.T) {
 	if err := xml.Unmarshal(b, &got); err != nil || got.Title != "Queues" || len(got.Entries) != 2 || got.Entries[1].Title != "b" {
 		t.Errorf("%+v %v\n%s", got, err, b)
 	}
+	if strings.Contains(string(b), `rel="next"`) {
+		t.Errorf("nothing follows\n%s", b)
+	}
+	f.Next = "more"
+	if b, err = f.Encode(); err != nil || !strings.Contains(string(b), `<link rel="next" href="more"></link>`) {
+		t.Errorf("the next page is missing: %v\n%s", err, b)
+	}
 	if b, err = atom.NotFound("i", time.Unix(0, 0)).Encode(); err != nil || !strings.Contains(string(b), ">Publicly Listed Services<") {
 		t.Errorf("%s %v", b, err)
 	}
