@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,7 +62,7 @@ func run(t *testing.T, interpreter, dir, script string) {
 	dependOn(t, dir)
 	ctx, cancel := context.WithTimeout(t.Context(), longestRun)
 	defer cancel()
-	s, addr := serve(t)
+	doors := serve(t)
 
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, interpreter, script) // killed when the time is over
@@ -69,9 +70,8 @@ func run(t *testing.T, interpreter, dir, script string) {
 	cmd.WaitDelay = 5 * time.Second
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.Env = append(os.Environ(), // the keys were made up below
-		"PYTHONDONTWRITEBYTECODE=1", // the sources stay as they are
-		"INTEROP_CONNECTION="+s.ConnectionString(addr, "root"),
-		"INTEROP_LISTEN_ONLY="+s.ConnectionString(addr, "listener"))
+		"PYTHONDONTWRITEBYTECODE=1") // the sources stay as they are
+	cmd.Env = append(cmd.Env, doors...)
 	err := cmd.Run()
 
 	result, faults := parseTAP(&stdout)
@@ -105,8 +105,9 @@ func dependOn(t *testing.T, dir string) {
 	}
 }
 
-// serve starts an emulator on loopback with the queues that the scripts expect.
-func serve(t *testing.T) (s *emulator.Server, addr string) {
+// serve starts an emulator with the queues that the scripts expect, behind all its front doors on loopback, and returns the
+// variables that tell a script where they are and with which keys they open.
+func serve(t *testing.T) (environment []string) {
 	t.Helper()
 	s, err := emulator.New(emulator.Config{
 		Queues: queues(),
@@ -118,19 +119,37 @@ func serve(t *testing.T) (s *emulator.Server, addr string) {
 	if err != nil {
 		t.Fatalf("emulator: %v", err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	certificates, err := emulator.NewCertificates("127.0.0.1")
 	if err != nil {
-		t.Fatalf("listen: %v", err)
+		t.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(context.Background(), listener) }()
-	t.Cleanup(func() {
-		s.Close()
-		if err := <-served; err != nil {
-			t.Errorf("serve: %v", err)
+	authority := filepath.Join(t.TempDir(), "authority.pem")
+	if err := os.WriteFile(authority, certificates.AuthorityPEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	t.Cleanup(func() { s.Close(); served.Wait() })
+	open := func(serve func(net.Listener) error) string {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatalf("listen: %v", err)
 		}
-	})
-	return s, listener.Addr().String()
+		served.Go(func() {
+			if err := serve(listener); err != nil {
+				t.Errorf("serve: %v", err)
+			}
+		})
+		return listener.Addr().String()
+	}
+	ctx := context.Background() // they end when s is closed
+	clear := open(func(l net.Listener) error { return s.Serve(ctx, l) })
+	return []string{
+		"INTEROP_CONNECTION=" + s.ConnectionString(clear, "root"),
+		"INTEROP_LISTEN_ONLY=" + s.ConnectionString(clear, "listener"),
+		"INTEROP_TLS=" + open(func(l net.Listener) error { return s.ServeTLS(ctx, l, certificates.ServerTLS()) }),
+		"INTEROP_HTTPS=" + open(func(l net.Listener) error { return s.ServeHTTPS(ctx, l, certificates.ServerTLS()) }),
+		"NODE_EXTRA_CA_CERTS=" + authority,
+	}
 }
 
 // queues are of a few kinds, numbered; test/interop/js/namespace.mjs and test/interop/proton/bus.py describe them.

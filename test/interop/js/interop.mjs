@@ -4,6 +4,7 @@ import { sdkVersion } from "./namespace.mjs";
 import { runAll } from "./tap.mjs";
 import "./queue.mjs";
 import "./sessions.mjs";
+import "./doors.mjs";
 
 console.log(`# @azure/service-bus ${sdkVersion}, Node ${process.version}`);
 if ((await runAll()) > 0) process.exit(1);

@@ -2,6 +2,8 @@
 //
 // INTEROP_CONNECTION        connection string with a key that may do everything
 // INTEROP_LISTEN_ONLY       the same with a key that may only receive
+// INTEROP_TLS               host:port for AMQP over TLS, whose authority is in NODE_EXTRA_CA_CERTS
+// INTEROP_HTTPS             host:port for AMQP over WebSocket, and for management
 // WRITEBACK_INTEROP_JS      directory that holds node_modules; this one if unset
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
@@ -10,11 +12,14 @@ import path from "node:path";
 const installed = process.env.WRITEBACK_INTEROP_JS ?? path.dirname(fileURLToPath(import.meta.url));
 const require = createRequire(path.join(installed, "package.json"));
 
-export const { ServiceBusClient } = require("@azure/service-bus");
+export const { ServiceBusAdministrationClient, ServiceBusClient } = require("@azure/service-bus");
+export const WebSocket = require("ws");
 const Long = require("long");
 export const sdkVersion = require("@azure/service-bus/package.json").version;
 export const connectionString = environment("INTEROP_CONNECTION");
 export const listenOnly = environment("INTEROP_LISTEN_ONLY");
+export const tlsAddress = environment("INTEROP_TLS");
+export const httpsAddress = environment("INTEROP_HTTPS");
 
 function environment(name) {
   const value = process.env[name];
@@ -22,15 +27,22 @@ function environment(name) {
   return value;
 }
 
+/** A connection string for another address, without the mark that makes clients speak in clear. */
+export function secureConnection(address) {
+  const key = connectionString.split(";").filter((part) => part.startsWith("SharedAccessKey"));
+  return [`Endpoint=sb://${address}/`, ...key].join(";");
+}
+
 /**
  * Runs use with a client of its own, thus a connection of its own, and closes it. The SDK takes the port from
  * customEndpointAddress only, so the address is given there once more.
  */
-export async function withClient(use, connection = connectionString) {
+export async function withClient(use, connection = connectionString, options = {}) {
   const address = /Endpoint=(sb:\/\/[^;]+)/.exec(connection)[1];
   const client = new ServiceBusClient(connection, {
     customEndpointAddress: address,
     retryOptions: { maxRetries: 0, timeoutInMs: 5_000 },
+    ...options,
   });
   try {
     return await use(client);
