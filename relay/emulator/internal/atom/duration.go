@@ -30,50 +30,49 @@ func ParseDuration(s string) (time.Duration, error) {
 	if !ok || date == "" && !hasClock || hasClock && clock == "" {
 		return 0, fault(s)
 	}
-	total, ok := 0.0, true
-	var exact time.Duration
-	for _, part := range []struct {
-		text  *string
-		unit  byte
-		scale time.Duration
-	}{{&date, 'D', day}, {&clock, 'H', time.Hour}, {&clock, 'M', time.Minute}} {
-		n, found, err := component(part.text, part.unit)
-		if err != nil {
-			return 0, fault(s)
-		}
-		if found {
-			total += float64(n) * float64(part.scale)
-			exact += time.Duration(n) * part.scale // wraps only where total says Forever
-		}
-	}
-	seconds, err := fractional(&clock)
-	if err != nil || date != "" || clock != "" {
-		return 0, fault(s)
-	}
-	total, exact = total+float64(seconds), exact+seconds
+	exact, about, err := sum(&date, &clock)
 	switch {
+	case err != nil || date != "" || clock != "":
+		return 0, fault(s)
 	case s == foreverText:
 		return Forever, nil
-	case total > maxDays*float64(day):
+	case about > maxDays*float64(day):
 		return 0, fmt.Errorf("%w: %.40q is longer than %s", ErrDuration, s, foreverText)
-	case total >= math.MaxInt64, exact < 0: // the sum of floats may round down
+	case about >= math.MaxInt64, exact < 0: // the sum of floats may have been rounded down
 		return Forever, nil
 	}
 	return exact, nil
 }
 
+// sum cuts the components off both halves and adds them up: about is the sum that cannot overflow, exact the one that
+// is right where it did not.
+func sum(date, clock *string) (exact time.Duration, about float64, err error) {
+	for _, part := range []struct {
+		text  *string
+		unit  byte
+		scale time.Duration
+	}{{date, 'D', day}, {clock, 'H', time.Hour}, {clock, 'M', time.Minute}} {
+		n, err := component(part.text, part.unit)
+		if err != nil {
+			return 0, 0, err
+		}
+		about += float64(n) * float64(part.scale)
+		exact += time.Duration(n) * part.scale
+	}
+	seconds, err := fractional(clock)
+	return exact + seconds, about + float64(seconds), err
+}
+
 func fault(s string) error { return fmt.Errorf("%w: %.40q", ErrDuration, s) }
 
 // component cuts "<digits><unit>" off the front of text, if it stands there.
-func component(text *string, unit byte) (n int64, found bool, err error) {
-	i := strings.IndexByte(*text, unit)
-	if i < 0 {
-		return 0, false, nil
+func component(text *string, unit byte) (int64, error) {
+	digits, rest, found := strings.Cut(*text, string(unit))
+	if !found {
+		return 0, nil
 	}
-	digits := (*text)[:i]
-	*text = (*text)[i+1:]
-	n, err = number(digits)
-	return n, true, err
+	*text = rest
+	return number(digits)
 }
 
 // number reads up to ten digits: enough for every second the service can count, too few to overflow.
