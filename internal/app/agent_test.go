@@ -18,9 +18,11 @@ import (
 	"github.com/password-writeback/writeback/internal/writeback"
 	"github.com/password-writeback/writeback/ldapwriter/adtest"
 	"github.com/password-writeback/writeback/relay/envelope"
+	"github.com/password-writeback/writeback/relay/requester"
 )
 
 func TestARequestTravelsThroughTheAgentAndShowsInStatus(t *testing.T) {
+	t.Parallel()
 	in := install(t)
 	agent := in.start(t)
 	before := agent.ready(t)
@@ -58,6 +60,7 @@ func TestARequestTravelsThroughTheAgentAndShowsInStatus(t *testing.T) {
 }
 
 func TestAForgedMessageIsCountedAndNothingElse(t *testing.T) {
+	t.Parallel()
 	in := install(t)
 	agent := in.start(t)
 	agent.ready(t)
@@ -79,6 +82,7 @@ func TestAForgedMessageIsCountedAndNothingElse(t *testing.T) {
 }
 
 func TestStopFinishesWhatIsInHand(t *testing.T) {
+	t.Parallel()
 	in := install(t)
 	agent := in.start(t)
 	agent.ready(t)
@@ -102,6 +106,7 @@ func TestStopFinishesWhatIsInHand(t *testing.T) {
 }
 
 func TestTheNextStartRemembers(t *testing.T) {
+	t.Parallel()
 	in := install(t)
 	first := in.start(t)
 	first.ready(t)
@@ -131,7 +136,64 @@ func TestTheNextStartRemembers(t *testing.T) {
 	}
 }
 
+func TestWhatTheStopCutsOffIsFoundOutAboutAtTheNextStart(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	in.edit(t, "config.yaml", "drain: 5s", "drain: 1s")
+	first := in.start(t)
+	first.ready(t)
+	portal := in.portal(t)
+	struck := make(chan string, 1)
+	release := in.directory.Inject(adtest.Fault{On: adtest.OnModify, Effect: adtest.Hang, Struck: struck})
+	password, outcome := newPassword(), make(chan writeback.Outcome, 1)
+	go func() { outcome <- in.reset(t, portal, "hugo", password) }()
+	<-struck
+	check(t, first.stop())
+	release() // the controller carries it out although nobody waits
+	second := in.start(t)
+	wantOutcome(t, <-outcome, writeback.Written, writeback.ReasonOK)
+	report := second.status(t, "nothing is unresolved", func(r status.Report) bool { return r.Unresolved == 0 && r.Outbox == 0 })
+	if report.Overall == health.Down || in.directory.Writes("hugo") != 1 {
+		t.Errorf("overall %s, %d writes", report.Overall, in.directory.Writes("hugo"))
+	}
+	if code, err := in.directory.Logon(t.Context(), "hugo", password); code != "" || err != nil {
+		t.Errorf("logon with the new password: %q, %v", code, err)
+	}
+}
+
+func TestADomainThatIsAwayDegradesAnAgentThatServesAnother(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	in.edit(t, "config.yaml", "domains:\n", `domains:
+  - name: lab.example.net
+    controllers: ["127.0.0.1:1"]
+    bind: {user: svc@lab.example.net, password_file: secrets/bind-password}
+    scope: {include: ["DC=lab,DC=example,DC=net"]}
+`)
+	agent := in.start(t)
+	away := health.Domain("lab.example.net")
+	report := agent.status(t, "one domain is away", func(r status.Report) bool {
+		return r.Relay.Connected && condition(r, away).Severity != health.OK && strings.Contains(condition(r, away).Message, "127.0.0.1:1")
+	})
+	if report.ExitCode() != status.ExitDegraded || condition(report, away).Severity != health.Degraded || report.Relay.Intake != status.IntakeOpen {
+		t.Errorf("exit code %d, condition %+v, intake %s", report.ExitCode(), condition(report, away), report.Relay.Intake)
+	}
+	portal := in.portal(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	// A name with its domain: of another kind of name only all domains together can say that it is unique.
+	for user, want := range map[string]writeback.Reason{`CORP\ada`: writeback.ReasonOK, `lab.example.net\ada`: writeback.DirectoryUnavailable} {
+		subject := writeback.Subject{Kind: writeback.BySAM, Value: user}
+		result, err := portal.Reset(ctx, requester.ResetRequest{User: subject, Password: newPassword(), By: lab.Verified()})
+		check(t, err)
+		if result.Outcome.Reason != want {
+			t.Errorf("%s: %s, want %s", user, result.Outcome.Reason, want)
+		}
+	}
+}
+
 func TestItStartsWhileEverythingIsAwayAndRecovers(t *testing.T) {
+	t.Parallel()
 	in := install(t)
 	in.broker.close()
 	in.controller.close()
@@ -175,6 +237,7 @@ func TestItStartsWhileEverythingIsAwayAndRecovers(t *testing.T) {
 }
 
 func TestAPortalThatDoesNotSealForThisAgentShows(t *testing.T) {
+	t.Parallel()
 	in := install(t)
 	agent := in.start(t)
 	agent.ready(t)
@@ -203,6 +266,7 @@ func TestAPortalThatDoesNotSealForThisAgentShows(t *testing.T) {
 }
 
 func TestResultsThatNoQueueAcceptsShowAndDoNotHoldUpTheStop(t *testing.T) {
+	t.Parallel()
 	in := install(t)
 	in.edit(t, "config.yaml", lab.ResultsQueue, "absent-queue")
 	agent := in.start(t)
@@ -277,6 +341,7 @@ func TestWhatCannotBeOpenedStopsTheStart(t *testing.T) {
 }
 
 func TestAFailedStartGivesEverythingBack(t *testing.T) {
+	t.Parallel()
 	in := install(t)
 	key := in.path("issuers/portal.jwk")
 	pinned, err := os.ReadFile(key)
@@ -294,6 +359,7 @@ func TestAFailedStartGivesEverythingBack(t *testing.T) {
 }
 
 func TestAnAgentThatIsStoppedBeforeItRunsEndsInOrder(t *testing.T) {
+	t.Parallel()
 	in := install(t)
 	agent, err := in.open(t)
 	check(t, err)

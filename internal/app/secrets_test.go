@@ -27,6 +27,7 @@ func key(t *testing.T, connection secret.Value) string {
 }
 
 func TestNoSecretIsLogged(t *testing.T) {
+	t.Parallel()
 	in := install(t)
 	bind := in.path("secrets/bind-password")
 	right, err := os.ReadFile(bind)
@@ -67,6 +68,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 
 // A mistake elsewhere must not show what the agent has read.
 func TestTheLogMasksWhatTheAgentKnows(t *testing.T) {
+	t.Parallel()
 	in := install(t)
 	agent := in.start(t)
 	agent.ready(t)
