@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/password-writeback/writeback/relay/emulator"
 	"github.com/password-writeback/writeback/relay/emulator/internal/amqp"
@@ -432,5 +433,30 @@ func TestMoreMessagesThanCreditAndWindowHold(t *testing.T) {
 	fill(t, s, n)
 	if got := counts(t, s, plainQueue).Active; got != n {
 		t.Errorf("%d of %d messages arrived", got, n)
+	}
+}
+
+// Clients send the filter with a descriptor or without, and take an answer in another form for another session.
+func TestSessionFilterIsAnsweredInTheFormItWasAskedFor(t *testing.T) {
+	code := uint64(0x137000000C)
+	for name, test := range map[string]struct{ asked, answered any }{
+		"by id":                     {amqp.Described{Descriptor: code, Value: "a"}, amqp.Described{Descriptor: code, Value: "a"}},
+		"by id, without descriptor": {"a", "a"},
+		"next":                      {amqp.Described{Descriptor: code}, amqp.Described{Descriptor: code, Value: "a"}},
+		"next, without descriptor":  {nil, "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, standard())
+			send(t, connect(t, s), sessionQueue, "hello", inSession("a"))
+			p := authorised(t, s)
+			p.say(&amqp.Attach{
+				Name: "link", Role: amqp.RoleReceiver, SndSettleMode: amqp.SenderMixed, RcvSettleMode: amqp.ReceiverSecond, Target: amqp.NewTarget("here"),
+				Source: amqp.NewSource(sessionQueue).WithFilter(amqp.Map{{Key: amqp.Symbol("com.microsoft:session-filter"), Value: test.asked}}),
+			})
+			got, _ := expect[*amqp.Attach](p).Source.Filter().Get("com.microsoft:session-filter")
+			if diff := cmp.Diff(test.answered, got); diff != "" {
+				t.Errorf("filter (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
