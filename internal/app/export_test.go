@@ -69,3 +69,8 @@ func BindPassword(path string, w io.Writer) (read func(context.Context) (secret.
 	known := &secrets{}
 	return (&bindPassword{path: path, known: known}).read, known.writer(w), known.forget
 }
+
+// LogCondition writes what is logged when a condition comes, changes or goes.
+func LogCondition(log logrus.FieldLogger, before, after health.Condition) {
+	(&Agent{log: log}).logCondition(before, after)
+}

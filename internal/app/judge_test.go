@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/password-writeback/writeback/agent/health"
 	"github.com/password-writeback/writeback/agent/status"
 	"github.com/password-writeback/writeback/internal/app"
+	"github.com/password-writeback/writeback/internal/logging"
 	"github.com/password-writeback/writeback/internal/writeback"
 	"github.com/password-writeback/writeback/ldapwriter"
 	"github.com/password-writeback/writeback/relay"
@@ -102,6 +104,29 @@ func TestConditionsComeAndGo(t *testing.T) {
 		c.well(judge)
 		if board.Overall() != health.OK {
 			t.Errorf("%s: still %+v", name, board.Snapshot())
+		}
+	}
+}
+
+func TestAConditionIsLoggedWithWhatToDo(t *testing.T) {
+	ok := health.Condition{Name: health.Ledger, Severity: health.OK}
+	full := health.Condition{
+		Name: health.Ledger, Severity: health.Down, Message: "no space left on device", Remedy: "Make room.", Reason: writeback.AgentStorageUnavailable,
+	}
+	for name, c := range map[string]struct {
+		before, after health.Condition
+		want          string
+	}{
+		"it comes": {ok, full, `level=warning msg="no space left on device" condition=ledger hint="Make room." is=down reason=agent.storage_unavailable was=ok`},
+		"it goes":  {full, ok, `level=info msg="condition is over" condition=ledger is=ok was=down`},
+	} {
+		var out bytes.Buffer
+		log, err := logging.New(&out, logging.Options{Level: "info", Format: "text"})
+		check(t, err)
+		app.LogCondition(log, c.before, c.after)
+		_, line, _ := strings.Cut(strings.TrimSpace(out.String()), " ") // without the time
+		if diff := cmp.Diff(c.want, line); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }
