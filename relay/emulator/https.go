@@ -39,8 +39,7 @@ func (s *Server) ServeHTTPS(ctx context.Context, l net.Listener, config *tls.Con
 	defer stop()
 	err = web.Serve(tls.NewListener(l, config))
 	stopped := ctx.Err() != nil
-	cancel()
-	web.Close()
+	cancel() // closes what is open
 	open.Wait()
 	if stopped {
 		return nil

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -18,6 +17,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
+	"github.com/sirupsen/logrus"
+	logrustest "github.com/sirupsen/logrus/hooks/test"
 
 	"github.com/password-writeback/writeback/relay/emulator"
 	"github.com/password-writeback/writeback/relay/emulator/internal/amqp"
@@ -131,20 +132,40 @@ func TestWebSocketIsReplacedWhenItIsCut(t *testing.T) {
 
 // pipedWebSocket is a client's WebSocket to a new server over a pipe, inside a bubble, so that all times are exact and
 // a goroutine left behind fails the test.
-func pipedWebSocket(t *testing.T, subprotocols ...string) (*emulator.Server, *websocket.Conn) {
+type pipedWebSocket struct {
+	*websocket.Conn
+	server *emulator.Server
+	pipe   net.Conn // the client's end
+	shut   func()   // the front door
+}
+
+func newPipedWebSocket(t *testing.T, cfg emulator.Config, subprotocols ...string) *pipedWebSocket {
 	t.Helper()
-	s := newServer(t, standard())
+	ws := &pipedWebSocket{server: newServer(t, cfg)}
 	certificates := newCertificates(t, tlsHost) // valid by the bubble's clock
 	l := newPipes()
-	open(t, s.ServeHTTPS, l, certificates.ServerTLS())
+	ws.shut = open(t, ws.server.ServeHTTPS, l, certificates.ServerTLS())
 	d := newDialer(t, certificates, func(transport *http.Transport) {
-		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx) }
+		transport.DialContext = func(ctx context.Context, _, _ string) (c net.Conn, err error) {
+			ws.pipe, err = l.dial(ctx)
+			return ws.pipe, err
+		}
 	})
-	ws, _, err := websocket.Dial(within(t), "wss://"+tlsHost+"/$servicebus/websocket",
+	var err error
+	ws.Conn, _, err = websocket.Dial(within(t), "wss://"+tlsHost+"/$servicebus/websocket",
 		&websocket.DialOptions{HTTPClient: d.http, Subprotocols: subprotocols})
 	must(t, err)
 	t.Cleanup(func() { ws.CloseNow() })
-	return s, ws
+	return ws
+}
+
+// amqp opens AMQP on the WebSocket.
+func (ws *pipedWebSocket) amqp(t *testing.T) *peer {
+	t.Helper()
+	conn := websocket.NetConn(context.Background(), ws.Conn, websocket.MessageBinary)
+	p := &peer{t: t, conn: conn, in: bufio.NewReader(conn)}
+	p.open(&amqp.Open{ContainerID: "peer", MaxFrameSize: 65536, ChannelMax: 10})
+	return p
 }
 
 func TestWebSocketsThatAreRefused(t *testing.T) {
@@ -160,7 +181,7 @@ func TestWebSocketsThatAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				_, ws := pipedWebSocket(t, tt.subprotocols...)
+				ws := newPipedWebSocket(t, standard(), tt.subprotocols...)
 				if tt.message != nil {
 					must(t, ws.Write(within(t), tt.kind, tt.message))
 				}
@@ -184,8 +205,8 @@ func TestWebSocketMessagesAreAStream(t *testing.T) {
 	for name, size := range map[string]int{"one message": len(whole), "a byte each": 1, "seven bytes each": 7} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				_, ws := pipedWebSocket(t, "amqp")
-				conn := websocket.NetConn(within(t), ws, websocket.MessageBinary)
+				ws := newPipedWebSocket(t, standard(), "amqp")
+				conn := websocket.NetConn(within(t), ws.Conn, websocket.MessageBinary)
 				go func() {
 					for rest := whole; len(rest) > 0; rest = rest[min(size, len(rest)):] {
 						_ = ws.Write(within(t), websocket.MessageBinary, nil) // empty ones are passed over
@@ -211,41 +232,44 @@ func TestWebSocketMessagesAreAStream(t *testing.T) {
 	}
 }
 
-// handshaken opens AMQP on a WebSocket and returns it as a stream.
-func handshaken(t *testing.T, ws *websocket.Conn) *peer {
-	t.Helper()
-	conn := websocket.NetConn(context.Background(), ws, websocket.MessageBinary)
-	p := &peer{t: t, conn: conn, in: bufio.NewReader(conn)}
-	p.open(&amqp.Open{ContainerID: "peer", MaxFrameSize: 65536, ChannelMax: 10})
-	return p
-}
-
 func TestWebSocketIsClosedInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, ws := pipedWebSocket(t, "amqp")
-		p := handshaken(t, ws)
+		ws := newPipedWebSocket(t, standard(), "amqp")
+		p := ws.amqp(t)
 		p.say(&amqp.Close{})
 		if got := expect[*amqp.Close](p); got.Error != nil {
 			t.Errorf("closed with %v", got.Error)
 		}
-		if _, err := p.in.ReadByte(); !errors.Is(err, io.EOF) {
-			t.Errorf("read %v, want an orderly end", err)
+		if rest, err := io.ReadAll(p.in); err != nil || len(rest) > 0 { // a broken connection would be an error here
+			t.Errorf("read %q, %v; want an orderly end", rest, err)
 		}
 	})
 }
 
+// attachTo signs in and asks for messages of a queue, without waiting for the answer.
+func (p *peer) attachTo(queue string) {
+	p.t.Helper()
+	p.begin(0, 5000)
+	p.putToken(sign("sb://emulator.test/", "root", "namespace-key", time.Now().Add(time.Hour)))
+	p.say(&amqp.Attach{Name: "r", Role: amqp.RoleReceiver, Source: amqp.NewSource(queue), Target: amqp.NewTarget("here")})
+}
+
 // A cut is no goodbye: the client meets a broken connection, as with a failing network.
 func TestCuttingAWebSocketSaysNoGoodbye(t *testing.T) {
-	for name, act := range map[string]func(*emulator.Server){
-		"DropConnections": (*emulator.Server).DropConnections,
-		"Close":           func(s *emulator.Server) { s.Close() },
+	for name, act := range map[string]func(*emulator.Server, *peer){
+		"DropConnections": func(s *emulator.Server, _ *peer) { s.DropConnections() },
+		"Close":           func(s *emulator.Server, _ *peer) { s.Close() },
+		"fault": func(s *emulator.Server, p *peer) {
+			s.SetFaults(func(context.Context, emulator.Event) emulator.Fault { return emulator.Fault{Drop: emulator.DropBefore} })
+			p.attachTo(plainQueue)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, ws := pipedWebSocket(t, "amqp")
-				handshaken(t, ws)
+				ws := newPipedWebSocket(t, standard(), "amqp")
+				p := ws.amqp(t)
 				started := time.Now()
-				act(s)
+				act(ws.server, p)
 				_, _, err := ws.Read(within(t))
 				if err == nil || websocket.CloseStatus(err) != -1 {
 					t.Errorf("read %v, want a broken connection", err)
@@ -258,25 +282,84 @@ func TestCuttingAWebSocketSaysNoGoodbye(t *testing.T) {
 	}
 }
 
-// A client that does not take part in the goodbye does not hold the server up for long.
+// A client that does not take part in the goodbye does not hold the server up, neither once AMQP is open nor before.
 func TestWebSocketPeerThatDoesNotSayGoodbye(t *testing.T) {
+	for name, act := range map[string]func(*testing.T, *pipedWebSocket){
+		"after close": func(t *testing.T, ws *pipedWebSocket) { ws.amqp(t).say(&amqp.Close{}) },
+		"in the handshake": func(t *testing.T, ws *pipedWebSocket) {
+			must(t, ws.Write(within(t), websocket.MessageBinary, []byte("nonsense")))
+		},
+	} {
+		for what, listen := range map[string]func(*pipedWebSocket){
+			"deaf":   func(*pipedWebSocket) {},
+			"silent": func(ws *pipedWebSocket) { go io.Copy(io.Discard, ws.pipe) }, // below TLS: nothing is understood or answered
+		} {
+			t.Run(name+", "+what, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ws := newPipedWebSocket(t, standard(), "amqp")
+					act(t, ws)
+					listen(ws)
+					synctest.Wait()
+					started := time.Now()
+					must(t, ws.server.Close())
+					if took := time.Since(started); took != 0 {
+						t.Errorf("closing the server took %v", took)
+					}
+				})
+			})
+		}
+	}
+}
+
+// Who shuts the front door and goes on may rely on nothing being done for its clients any more.
+func TestShuttingTheFrontDoorWaitsForWebSockets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, ws := pipedWebSocket(t, "amqp")
-		p := handshaken(t, ws)
-		p.say(&amqp.Close{}) // and does not read the answer
+		cfg := standard()
+		cfg.Fault = func(ctx context.Context, e emulator.Event) emulator.Fault {
+			if e.Op == emulator.OpAttach {
+				<-ctx.Done()
+				time.Sleep(time.Second)
+			}
+			return emulator.Fault{}
+		}
+		ws := newPipedWebSocket(t, cfg, "amqp")
+		ws.amqp(t).attachTo(plainQueue)
 		synctest.Wait()
 		started := time.Now()
-		must(t, s.Close())
-		if took := time.Since(started); took != 0 {
-			t.Errorf("closing the server took %v", took)
+		ws.shut()
+		if took := time.Since(started); took != time.Second {
+			t.Errorf("shut after %v, want the second that the connection needs", took)
 		}
 	})
 }
 
+// A client may close the WebSocket without a word of AMQP; only other ends are worth a line in the log.
+func TestClosedWebSocketIsNoFailure(t *testing.T) {
+	for status, want := range map[websocket.StatusCode]int{
+		websocket.StatusNormalClosure: 0, websocket.StatusGoingAway: 0, websocket.StatusProtocolError: 1,
+	} {
+		t.Run(status.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				logger, lines := logrustest.NewNullLogger()
+				logger.SetLevel(logrus.DebugLevel)
+				cfg := standard()
+				cfg.Logger = logger
+				ws := newPipedWebSocket(t, cfg, "amqp")
+				ws.amqp(t)
+				_ = ws.Close(status, "")
+				synctest.Wait()
+				if got := len(lines.AllEntries()); got != want {
+					t.Errorf("%d lines in the log, want %d", got, want)
+				}
+			})
+		})
+	}
+}
+
 func TestWebSocketMessageWithoutEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, ws := pipedWebSocket(t, "amqp")
-		p := handshaken(t, ws)
+		ws := newPipedWebSocket(t, standard(), "amqp")
+		p := ws.amqp(t)
 		go io.Copy(io.Discard, p.conn)
 		heartbeats := bytes.Repeat([]byte{0, 0, 0, 8, 2, 0, 0, 0}, 1<<13)
 		w, err := ws.Writer(within(t), websocket.MessageBinary)

@@ -261,6 +261,10 @@ func TestSignaturesOfTheWrongForm(t *testing.T) {
 	}
 	signed := good[:strings.LastIndexByte(good, '.')]
 	raw := signature(t, key, signed)
+	short := raw
+	for short[32] != 0 {
+		short = signature(t, key, signed)
+	}
 	digest := sha256.Sum256([]byte(signed))
 	der, err := key.Sign(rand.Reader, digest[:], crypto.SHA256)
 	if err != nil {
@@ -270,9 +274,10 @@ func TestSignaturesOfTheWrongForm(t *testing.T) {
 	r := new(big.Int).SetBytes(raw[:32])
 	for name, sig := range map[string][]byte{
 		"empty": {}, "DER": der, "too short": raw[:63], "too long": append([]byte{0}, raw...), "zeros": make([]byte, 64),
-		"halves exchanged": append(slices.Clone(raw[32:]), raw[:32]...),
-		"order and zero":   append(order.FillBytes(make([]byte, 32)), make([]byte, 32)...),
-		"R alone":          append(r.FillBytes(make([]byte, 32)), make([]byte, 32)...),
+		"without a leading zero": append(slices.Clone(short[:32]), short[33:]...),
+		"halves exchanged":       append(slices.Clone(raw[32:]), raw[:32]...),
+		"order and zero":         append(order.FillBytes(make([]byte, 32)), make([]byte, 32)...),
+		"R alone":                append(r.FillBytes(make([]byte, 32)), make([]byte, 32)...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := access.VerifyBearer(signed+"."+base64.RawURLEncoding.EncodeToString(sig), issuers, epoch)
