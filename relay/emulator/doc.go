@@ -1,6 +1,6 @@
 // Package emulator is a Service Bus namespace in pure Go, for tests and demonstrations: it speaks enough of the AMQP
-// 1.0 dialect of Azure Service Bus queues that unmodified client libraries work against it, over TCP or, with no port
-// at all, over net.Pipe.
+// 1.0 dialect of Azure Service Bus queues that unmodified client libraries work against it, over TCP, TLS, WebSocket or,
+// with no port at all, over net.Pipe.
 //
 // It keeps everything in memory and forgets it when it ends, unless it is given a directory. Its behaviour follows the
 // documentation and the sources of Microsoft's client libraries; it was never compared with a live namespace. See
