@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/password-writeback/writeback/relay/emulator"
+	"github.com/password-writeback/writeback/relay/emulator/internal/store"
 )
 
 // kept is the standard namespace, kept in a directory.
@@ -360,6 +361,54 @@ func TestDirectoryRefused(t *testing.T) {
 	if _, err := emulator.New(kept(file)); err == nil {
 		t.Error("a file taken for a directory")
 	}
+}
+
+// Files that are whole but make no sense are not taken for queues.
+func TestDefinitionsRefused(t *testing.T) {
+	for name, c := range map[string]struct{ text, reason string }{
+		"no JSON":          {"x", "the definition"},
+		"a newer one":      {`{"Version":2,"Name":"q"}`, "version 2"},
+		"an unknown field": {`{"Version":1,"Name":"q","Colour":"red"}`, "Colour"},
+		"no name":          {`{"Version":1}`, "no queue name"},
+		"a negative lock":  {`{"Version":1,"Name":"q","LockDuration":-1}`, "must not be negative"},
+		"configured twice": {`{"Version":1,"Name":"Requests"}`, ""},
+	} {
+		cfg := kept(t.TempDir())
+		d, err := store.Open(cfg.Dir, false)
+		must(t, err)
+		f, err := d.Create("file", []byte(c.text))
+		must(t, err)
+		must(t, f.Close())
+		must(t, d.Close())
+		s, err := emulator.New(cfg)
+		if c.reason == "" {
+			must(t, err)
+			must(t, s.Close())
+		} else if err == nil || !strings.Contains(err.Error(), c.reason) || !strings.Contains(err.Error(), "file.queue") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A file copied by hand within the directory would be a second queue of the same name.
+func TestQueueInTwoFiles(t *testing.T) {
+	cfg := kept(t.TempDir())
+	must(t, newServer(t, cfg).Close())
+	b, err := os.ReadFile(filepath.Join(cfg.Dir, plainQueue+".queue"))
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(cfg.Dir, "copy.queue"), b, 0o600))
+	if _, err := emulator.New(cfg); err == nil || !strings.Contains(err.Error(), "another file") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Closing twice is as good as once, and another may have the directory by then.
+func TestCloseTwice(t *testing.T) {
+	cfg := kept(t.TempDir())
+	s := newServer(t, cfg)
+	must(t, s.Close())
+	newServer(t, cfg)
+	must(t, s.Close())
 }
 
 // FuzzDirectory: no content of a file makes New panic, and a namespace that opens works and opens again.

@@ -157,8 +157,8 @@ func (h *History) Queue(s Settings, now func() time.Time) (*Queue, error) {
 		return nil, err
 	}
 	for _, d := range h.seen {
-		if s.DuplicateWindow > 0 && d.at.Add(s.DuplicateWindow).After(now()) {
-			q.seen.remember(d.id, d.at)
+		if s.DuplicateWindow > 0 {
+			q.seen.remember(d.id, d.at) // until the next message comes, also if it was too long ago
 		}
 	}
 	for id, past := range h.sessions {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,11 +18,20 @@ import (
 
 // tape is a log in memory.
 type tape struct {
+	mu      sync.Mutex
 	records [][]byte
 	err     error
 }
 
+func (l *tape) length() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.records)
+}
+
 func (l *tape) Append(record []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.err == nil {
 		l.records = append(l.records, slices.Clone(record))
 	}
@@ -144,6 +154,45 @@ func TestRestartKeeps(t *testing.T) {
 	})
 }
 
+// What changes after a restart is kept as what changed before it.
+func TestRestartTwice(t *testing.T) {
+	taped(t, nil, func(t *testing.T, q *broker.Queue, l *tape) {
+		put(t, q, "", "done", "modified", "dies", "stays")
+		again, l := restart(t, q, l)
+		_, s := consume(t, again, 3)
+		synctest.Wait()
+		got := s.take()
+		for i, o := range []broker.Outcome{
+			{Kind: broker.Complete}, {Kind: broker.Abandon, Modify: amqp.Map{{Key: "k", Value: "v"}}}, {Kind: broker.DeadLetter},
+		} {
+			if err := again.Settle(got[i].Token, o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		third, _ := restart(t, again, l)
+		if diff := gocmp.Diff(standing(again), standing(third)); diff != "" {
+			t.Errorf("(-before +after):\n%s", diff)
+		}
+		if got := standing(third); len(got) != 3 || got[0].ID != "dies" || got[1].Properties == nil {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// A message that does not live to be stored leaves no record.
+func TestShortLivedLeavesNothing(t *testing.T) {
+	taped(t, nil, func(t *testing.T, q *broker.Queue, l *tape) {
+		m := message("m", "")
+		m.Header.TTL = new(uint32)
+		if _, err := q.Send([]*amqp.Message{m}); err != nil {
+			t.Fatal(err)
+		}
+		if c := q.Counts(); c.Expired != 1 || len(l.records) != 0 {
+			t.Errorf("%+v, records %x", c, l.records)
+		}
+	})
+}
+
 // A lock does not outlive a restart: it counts as one that ran out, and its token is good for nothing.
 func TestRestartEndsLocks(t *testing.T) {
 	taped(t, func(s *broker.Settings) { s.MaxDeliveryCount = 2 }, func(t *testing.T, q *broker.Queue, l *tape) {
@@ -229,6 +278,162 @@ func TestRestartAfterALongTime(t *testing.T) {
 		})
 }
 
+// A queue that came back needs nobody to call it for what comes due.
+func TestRestartSetsTimers(t *testing.T) {
+	taped(t, func(s *broker.Settings) { s.DefaultTTL = time.Hour }, func(t *testing.T, q *broker.Queue, l *tape) {
+		put(t, q, "", "m")
+		_, compact := restart(t, q, l)
+		before := compact.length()
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if compact.length() != before+1 {
+			t.Error("a message did not expire by itself")
+		}
+	})
+}
+
+// What a file must not be able to say.
+func TestBadRecords(t *testing.T) {
+	body, err := message("m", "").Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := amqp.Timestamp(1)
+	whole := func(seq int64, state int32) amqp.List {
+		return amqp.List{uint8(1), false, seq, state, false, uint32(0), at, nil, "", body}
+	}
+	for name, r := range map[string]any{
+		"no list":               "text",
+		"an empty list":         amqp.List{},
+		"no kind":               amqp.List{"1"},
+		"an unknown kind":       amqp.List{uint8(9)},
+		"too short":             whole(1, 0)[:9],
+		"too long":              append(whole(1, 0), nil),
+		"number 0":              whole(0, 0),
+		"a negative state":      whole(1, -1),
+		"the state of the gone": whole(1, 4),
+		"an unknown message":    amqp.List{uint8(2), false, int64(1), int32(0), false, uint32(0), at, nil},
+		"no message":            append(whole(1, 0)[:9], []byte("x")),
+		"a moment in words":     append(append(whole(1, 0)[:6:6], "now"), whole(1, 0)[7:]...),
+		"a list for an id":      amqp.List{uint8(4), amqp.List{}, at},
+		"no id":                 amqp.List{uint8(4), nil, at},
+		"a text for a state":    amqp.List{uint8(5), "s", "state", at},
+		"half a list":           nil,
+	} {
+		b, err := amqp.Append(nil, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "half a list" {
+			b, _ = amqp.Append(nil, whole(1, 0))
+			b = b[:len(b)-1]
+		}
+		var h broker.History
+		if err := h.Record(b); !errors.Is(err, broker.ErrRecord) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	var h broker.History
+	b, _ := amqp.Append(nil, whole(1, 0))
+	b, _ = amqp.Append(b, amqp.List{uint8(2), false, int64(1), int32(1), false, uint32(3), at, nil})
+	if err := h.Record(b); err != nil {
+		t.Errorf("two good ones: %v", err)
+	}
+}
+
+// Ids of all four types are remembered as what they are.
+func TestRestartKeepsIDs(t *testing.T) {
+	taped(t, func(s *broker.Settings) { s.DuplicateWindow = time.Hour }, func(t *testing.T, q *broker.Queue, l *tape) {
+		var msgs []*amqp.Message
+		for _, id := range []any{"7", uint64(7), amqp.UUID{7}, []byte("7"), nil} {
+			m := &amqp.Message{}
+			m.SetMessageID(id)
+			msgs = append(msgs, m)
+		}
+		if _, err := q.Send(msgs); err != nil {
+			t.Fatal(err)
+		}
+		again, _ := restart(t, q, l)
+		seqs, err := again.Send(msgs)
+		if diff := gocmp.Diff([]int64{0, 0, 0, 0, 6}, seqs); diff != "" || err != nil {
+			t.Errorf("%v (-want +got):\n%s", err, diff)
+		}
+	})
+}
+
+// A closed queue takes nothing: what it took would be nowhere.
+func TestClosedTakesNothing(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, q *broker.Queue) {
+		put(t, q, "", "before")
+		q.Close()
+		if _, err := q.Send([]*amqp.Message{message("after", "")}); !errors.Is(err, broker.ErrClosed) {
+			t.Errorf("send: %v", err)
+		}
+		want(t, "peeked", q.Peek(1, 9, nil), "before")
+	})
+}
+
+// What messages take is given back with them.
+func TestBytes(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, q *broker.Queue) {
+		m := message("m", "")
+		m.Body = make([]byte, 1000)
+		if _, err := q.Send([]*amqp.Message{m, message("empty", "")}); err != nil {
+			t.Fatal(err)
+		}
+		full := q.Bytes()
+		_, s := consume(t, q, 1)
+		synctest.Wait()
+		if err := q.Settle(s.take()[0].Token, broker.Outcome{}); err != nil {
+			t.Fatal(err)
+		}
+		if left := q.Bytes(); full != 1000 || left != 0 {
+			t.Errorf("%d bytes, then %d", full, left)
+		}
+	})
+}
+
+// Settings that change hold for what comes after.
+func TestSet(t *testing.T) {
+	bubble(t, func(s *broker.Settings) { s.DuplicateWindow = time.Hour }, func(t *testing.T, q *broker.Queue) {
+		put(t, q, "", "a")
+		_, s := consume(t, q, 1)
+		synctest.Wait()
+		set := q.Settings()
+		set.MaxDeliveryCount, set.LockDuration, set.DuplicateWindow = 1, 10*time.Second, time.Minute
+		if err := q.Set(set); err != nil {
+			t.Fatal(err)
+		}
+		if until := s.got[0].LockedUntil; time.Until(until) != lockTime {
+			t.Errorf("a lock that ran already ends in %v", time.Until(until))
+		}
+		if err := q.Settle(s.take()[0].Token, broker.Outcome{Kind: broker.Abandon}); err != nil {
+			t.Fatal(err)
+		}
+		_, dead := consume(t, q.DeadLetter(), 1)
+		synctest.Wait()
+		if got := dead.take(); len(got) != 1 || time.Until(got[0].LockedUntil) != 10*time.Second {
+			t.Errorf("dead letters %+v", got)
+		}
+		time.Sleep(2 * time.Minute)
+		if seqs := put(t, q, "", "a"); seqs[0] == 0 {
+			t.Error("a duplicate outside of the new window")
+		}
+		for name, change := range map[string]func(*broker.Settings){
+			"name": func(s *broker.Settings) { s.Name = "other" }, "sessions": func(s *broker.Settings) { s.RequiresSession = true },
+		} {
+			other := q.Settings()
+			change(&other)
+			if err := q.Set(other); !errors.Is(err, broker.ErrNotAllowed) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if err := q.DeadLetter().Set(q.DeadLetter().Settings()); !errors.Is(err, broker.ErrNotAllowed) {
+			t.Errorf("the dead-letter queue by itself: %v", err)
+		}
+	})
+}
+
 // An operation that cannot be kept says so.
 func TestFailingLog(t *testing.T) {
 	full := errors.New("no space left")
@@ -236,10 +441,16 @@ func TestFailingLog(t *testing.T) {
 		put(t, q, "s", "m")
 		_, s := hold(t, q, "s", 1)
 		synctest.Wait()
+		late := message("late", "s")
+		late.Annotations = amqp.Map{{Key: amqp.Symbol("x-opt-scheduled-enqueue-time"), Value: amqp.TimestampOf(time.Now().Add(time.Hour))}}
+		seqs, err := q.Send([]*amqp.Message{late})
+		if err != nil {
+			t.Fatal(err)
+		}
 		l.err = full
 		_, sent := q.Send([]*amqp.Message{message("x", "s")})
 		for what, err := range map[string]error{
-			"send": sent, "settle": q.Settle(s.got[0].Token, broker.Outcome{}), "state": q.SetSessionState("s", []byte{1}),
+			"send": sent, "settle": q.Settle(s.got[0].Token, broker.Outcome{}), "state": q.SetSessionState("s", []byte{1}), "cancel": q.Cancel(seqs),
 		} {
 			if !errors.Is(err, full) {
 				t.Errorf("%s: %v", what, err)
