@@ -8,18 +8,27 @@
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import path from "node:path";
+import { format } from "node:util";
 
 const installed = process.env.WRITEBACK_INTEROP_JS ?? path.dirname(fileURLToPath(import.meta.url));
 const require = createRequire(path.join(installed, "package.json"));
 
 export const { ServiceBusAdministrationClient, ServiceBusClient } = require("@azure/service-bus");
 export const WebSocket = require("ws");
+const { AzureLogger, setLogLevel } = require("@azure/logger");
 const Long = require("long");
 export const sdkVersion = require("@azure/service-bus/package.json").version;
 export const connectionString = environment("INTEROP_CONNECTION");
 export const listenOnly = environment("INTEROP_LISTEN_ONLY");
 export const tlsAddress = environment("INTEROP_TLS");
 export const httpsAddress = environment("INTEROP_HTTPS");
+
+const warnings = [];
+setLogLevel("warning");
+AzureLogger.log = (...line) => warnings.push(format(...line));
+
+/** What the SDK has warned of so far and that matches a pattern. It hides some failures from its users, but not from its log. */
+export const warned = (pattern) => warnings.filter((line) => pattern.test(line));
 
 function environment(name) {
   const value = process.env[name];
@@ -55,7 +64,7 @@ const taken = new Map();
 
 /**
  * Returns a queue nobody has used: "plain" ones dead-letter after three attempts and on expiry and take 1 MiB, "brief" ones
- * lock for two seconds, "unique" ones drop duplicates, "sessions" and "brief-sessions" require sessions.
+ * lock for three seconds, "unique" ones drop duplicates, "sessions" and "brief-sessions" require sessions.
  */
 export function freshQueue(kind) {
   const number = (taken.get(kind) ?? 0) + 1;
@@ -63,10 +72,10 @@ export function freshQueue(kind) {
   return `${kind}-${number}`;
 }
 
-/** Receives exactly count messages, or throws with what came within five seconds. */
+/** Receives exactly count messages, or throws with what came within ten seconds. */
 export async function receive(receiver, count) {
   const got = [];
-  const until = Date.now() + 5_000;
+  const until = Date.now() + 10_000;
   while (got.length < count && Date.now() < until) {
     got.push(...(await receiver.receiveMessages(count - got.length, { maxWaitTimeInMs: until - Date.now() })));
   }

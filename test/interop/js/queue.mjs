@@ -1,6 +1,6 @@
 // Steps on queues without sessions.
 import assert from "node:assert/strict";
-import { bodies, connectionString, everything, freshQueue, listenOnly, pause, receive, receiveOne, send, withClient } from "./namespace.mjs";
+import { bodies, connectionString, everything, freshQueue, listenOnly, pause, receive, receiveOne, send, warned, withClient } from "./namespace.mjs";
 import { step, within } from "./tap.mjs";
 
 step("a message arrives with all its properties", () =>
@@ -214,7 +214,7 @@ step("the client's own renewal keeps a lock beyond its duration", () =>
     await send(client, queue, { body: "hold" });
     const receiver = client.createReceiver(queue, { maxAutoLockRenewalDurationInMs: 60_000 });
     const got = await receiveOne(receiver);
-    await pause(2_500);
+    await pause(3_500);
     await receiver.completeMessage(got);
     assert.deepEqual(await everything(receiver), []);
   }));
@@ -245,15 +245,23 @@ step("receive-and-delete takes messages for good", () =>
 
 step("an idle receiver drains its credit: what comes later goes to the one that asks", () =>
   withClient(async (client) => {
-    const queue = freshQueue("plain");
-    const idle = client.createReceiver(queue);
-    const started = Date.now();
-    assert.deepEqual(await idle.receiveMessages(10, { maxWaitTimeInMs: 200 }), []);
-    assert.ok(Date.now() - started < 3_000, "drained, instead of waiting for the drain to time out");
-    await send(client, queue, { body: "for the other" });
-    assert.equal((await receiveOne(client.createReceiver(queue))).body, "for the other");
-    await send(client, queue, { body: "for the first" });
-    assert.equal((await receiveOne(idle)).body, "for the first", "the drained link is still good");
+    // A peer that does not answer a drain is found out by the SDK after 200 ms, and then every time. A slow machine may be
+    // late too, but not every time.
+    for (let attempt = 1; ; attempt++) {
+      const queue = freshQueue("plain");
+      const idle = client.createReceiver(queue);
+      const before = warned(/drain/i).length;
+      assert.deepEqual(await idle.receiveMessages(10, { maxWaitTimeInMs: 200 }), []);
+      if (warned(/drain/i).length > before) {
+        assert.ok(attempt < 5, "the drain was never answered");
+        continue;
+      }
+      await send(client, queue, { body: "for the other" });
+      assert.equal((await receiveOne(client.createReceiver(queue))).body, "for the other");
+      await send(client, queue, { body: "for the first" });
+      assert.equal((await receiveOne(idle)).body, "for the first", "the drained link is still good");
+      return;
+    }
   }));
 
 step("a stream handles many messages, a few at a time, and stops when told", () =>

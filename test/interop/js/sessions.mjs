@@ -42,7 +42,7 @@ step("the next session is one with messages that nobody holds", () =>
 
 step("waiting for a session ends when none appears", () =>
   withClient(async (client) => {
-    // The client waits for its five seconds at most; the service gives up a little earlier and says so.
+    // The service is told to give up a little before the client does.
     await assert.rejects(client.acceptNextSession(freshQueue("sessions")), { code: "ServiceTimeout" });
   }));
 
@@ -98,7 +98,7 @@ step("a session's lock is renewed by request and by the client itself", () =>
     const session = await client.acceptSession(queue, "a");
     const before = session.sessionLockedUntilUtc;
     const message = await receiveOne(session);
-    await pause(2_500);
+    await pause(3_500);
     assert.ok((await session.renewSessionLock()) > before);
     await session.completeMessage(message);
   }));

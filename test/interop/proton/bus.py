@@ -25,7 +25,7 @@ _taken = {}
 
 def fresh_queue(kind):
     """A queue nobody has used: "plain" ones dead-letter after three attempts and on expiry and take 1 MiB, "brief" ones lock
-    for two seconds, "sessions" require sessions."""
+    for three seconds, "sessions" require sessions."""
     _taken[kind] = _taken.get(kind, 0) + 1
     return f"{kind}-{_taken[kind]}"
 
