@@ -51,12 +51,18 @@ func reaching(addr net.Addr) func(*http.Transport) {
 
 func (d *webSocketDialer) dial(ctx context.Context, args azservicebus.NewWebSocketConnArgs) (net.Conn, error) {
 	d.dials.Add(1)
-	ws, _, err := websocket.Dial(ctx, args.Host, &websocket.DialOptions{HTTPClient: d.http, Subprotocols: []string{d.subprotocol}})
+	ws, err := d.open(ctx, args.Host, d.subprotocol)
 	if err != nil {
 		return nil, err
 	}
 	// Not ctx: it belongs to the operation that needed the connection first and ends with it.
 	return websocket.NetConn(context.Background(), ws, websocket.MessageBinary), nil
+}
+
+func (d *webSocketDialer) open(ctx context.Context, url string, subprotocols ...string) (*websocket.Conn, error) {
+	//nolint:bodyclose // the library says that there is never anything to close
+	ws, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: d.http, Subprotocols: subprotocols})
+	return ws, err
 }
 
 func TestWebSocket(t *testing.T) {
@@ -152,10 +158,9 @@ func newPipedWebSocket(t *testing.T, cfg emulator.Config, subprotocols ...string
 		}
 	})
 	var err error
-	ws.Conn, _, err = websocket.Dial(within(t), "wss://"+tlsHost+"/$servicebus/websocket",
-		&websocket.DialOptions{HTTPClient: d.http, Subprotocols: subprotocols})
+	ws.Conn, err = d.open(within(t), "wss://"+tlsHost+"/$servicebus/websocket", subprotocols...)
 	must(t, err)
-	t.Cleanup(func() { ws.CloseNow() })
+	t.Cleanup(func() { _ = ws.CloseNow() })
 	return ws
 }
 
@@ -282,6 +287,9 @@ func TestCuttingAWebSocketSaysNoGoodbye(t *testing.T) {
 	}
 }
 
+// discard reads until the end, whatever it is like.
+func discard(r io.Reader) { _, _ = io.Copy(io.Discard, r) }
+
 // A client that does not take part in the goodbye does not hold the server up, neither once AMQP is open nor before.
 func TestWebSocketPeerThatDoesNotSayGoodbye(t *testing.T) {
 	for name, act := range map[string]func(*testing.T, *pipedWebSocket){
@@ -292,7 +300,7 @@ func TestWebSocketPeerThatDoesNotSayGoodbye(t *testing.T) {
 	} {
 		for what, listen := range map[string]func(*pipedWebSocket){
 			"deaf":   func(*pipedWebSocket) {},
-			"silent": func(ws *pipedWebSocket) { go io.Copy(io.Discard, ws.pipe) }, // below TLS: nothing is understood or answered
+			"silent": func(ws *pipedWebSocket) { go discard(ws.pipe) }, // below TLS: nothing is understood or answered
 		} {
 			t.Run(name+", "+what, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -360,7 +368,7 @@ func TestWebSocketMessageWithoutEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ws := newPipedWebSocket(t, standard(), "amqp")
 		p := ws.amqp(t)
-		go io.Copy(io.Discard, p.conn)
+		go discard(p.conn)
 		heartbeats := bytes.Repeat([]byte{0, 0, 0, 8, 2, 0, 0, 0}, 1<<13)
 		w, err := ws.Writer(within(t), websocket.MessageBinary)
 		must(t, err)
