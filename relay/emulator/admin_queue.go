@@ -93,7 +93,6 @@ func (a *adminRequest) change(old *entity, wanted *atom.Queue) (document, error)
 	}
 	e := *old
 	e.Queue, e.about = d.Queue, d.about
-	e.Keys = old.Keys
 	if err := e.keep(); err != nil {
 		return document{}, err
 	}
