@@ -84,7 +84,7 @@ func connectionHint(err error) string {
 	)
 	switch {
 	case errors.As(err, &authority):
-		return "The controller's certificate is signed by an authority that is not trusted: set domains[].ca to the file of its issuing authority."
+		return "The controller's certificate is signed by an authority that is not trusted: set domains[].ca_file to the file of its issuing authority."
 	case errors.As(err, &hostname):
 		return "The controller's certificate does not carry the name it is listed under: list it by a name in its certificate."
 	case errors.As(err, &invalid):

@@ -10,7 +10,8 @@ import (
 const (
 	purgeEvery = time.Hour
 	purgeRetry = 5 * time.Minute
-	purgeLimit = 2 * time.Minute // of one run
+	purgeLimit = 2 * time.Minute  // of one run
+	purgeLater = 10 * time.Second // while the queue cannot be reached at all
 )
 
 // sampler allows perHour samples in any sixty minutes.
@@ -43,6 +44,9 @@ func (l *Loop) purgeSamples(ctx context.Context) {
 
 // purgeOnce removes old samples and returns how long to wait before doing it again.
 func (l *Loop) purgeOnce(ctx context.Context) time.Duration {
+	if connected, _ := l.config.Source.Connected(); !connected {
+		return purgeLater // the intake says so already
+	}
 	limited, cancel := context.WithTimeout(ctx, purgeLimit)
 	defer cancel()
 	removed, err := l.config.Source.PurgeSamples(limited, time.Now().Add(-l.config.SampleAge))

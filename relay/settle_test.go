@@ -190,3 +190,21 @@ func TestFailedPurgeIsRepeatedSoon(t *testing.T) {
 
 // panicAtRuntime panics with an error of the runtime, whose text names the index.
 func panicAtRuntime(text string) byte { return text[:len(text)-1][len(text)] }
+
+// away is a queue that cannot be reached.
+type away struct{ *source }
+
+func (away) Connected() (bool, time.Time) { return false, time.Time{} }
+
+func TestSamplesAreLeftAloneWhileTheQueueIsAway(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b, c := config(t, func(context.Context, *writeback.Delivery) writeback.Disposition { return completed() })
+		c.Source = away{b.source}
+		b.start(c)
+		time.Sleep(5 * time.Minute)
+		if purged := b.source.purgedAt(); len(purged) != 0 {
+			t.Errorf("looked for samples %d times on a queue that is away", len(purged))
+		}
+		b.end()
+	})
+}

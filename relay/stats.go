@@ -31,12 +31,14 @@ type Stats struct {
 	Received         uint64
 	LastReceive      time.Time // zero: nothing received yet
 	LastReceiveError string    // empty: none since the last message
-	Settled          map[writeback.Settlement]uint64
-	SettleFailures   uint64
-	Discarded        uint64 // could not be verified; samples among them
-	Sampled          uint64 // kept as dead-letter samples
-	Panics           uint64 // of handlers
-	LocksLost        uint64 // while the message was in hand
+
+	LastReceiveErrorAt time.Time // of LastReceiveError; zero: none
+	Settled            map[writeback.Settlement]uint64
+	SettleFailures     uint64
+	Discarded          uint64 // could not be verified; samples among them
+	Sampled            uint64 // kept as dead-letter samples
+	Panics             uint64 // of handlers
+	LocksLost          uint64 // while the message was in hand
 
 	OutboxPending  int // results that no queue has accepted yet
 	ResultsSent    uint64
@@ -80,12 +82,12 @@ func (t *tally) received() {
 		s.Received++
 		s.InHand++
 		s.LastReceive = time.Now()
-		s.LastReceiveError = ""
+		s.LastReceiveError, s.LastReceiveErrorAt = "", time.Time{}
 	})
 }
 
 func (t *tally) receiveFailed(err error) {
-	t.update(func(s *Stats) { s.LastReceiveError = err.Error() })
+	t.update(func(s *Stats) { s.LastReceiveError, s.LastReceiveErrorAt = err.Error(), time.Now() })
 }
 
 func (t *tally) finished() { t.update(func(s *Stats) { s.InHand-- }) }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -64,13 +65,22 @@ func fetch(ctx context.Context, socket string) (Report, error) {
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return Report{}, err
+		return Report{}, withoutURL(err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		return Report{}, fmt.Errorf("answered with HTTP status %d", response.StatusCode)
 	}
 	return decode(response.Body)
+}
+
+// withoutURL takes the made-up address off an error of the HTTP client: it would only puzzle.
+func withoutURL(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
 }
 
 // decode reads one report. Members it does not know are those of a newer agent and do not matter.

@@ -32,7 +32,7 @@ func (a *Agent) report() status.Report {
 	if stats.Connected {
 		report.Relay.ConnectedSince = stats.ConnectedSince // an error from before no longer matters
 	} else {
-		report.Relay.LastError = stats.LastReceiveError
+		report.Relay.LastError, report.Relay.LastErrorAt = stats.LastReceiveError, stats.LastReceiveErrorAt.UTC()
 	}
 	for _, domain := range a.domains() {
 		report.Domains = append(report.Domains, domain.Domain)

@@ -43,7 +43,7 @@ func writeAndSync(file *os.File, content secret.Value) error {
 func LoadKey(path string) (PrivateKey, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return PrivateKey{}, keyFault("create it with the keys command, or correct the path", err)
+		return PrivateKey{}, keyFault("Create it with the keys command, or correct the path.", err)
 	}
 	defer file.Close()
 	// The open file is looked at, not the path, which could be exchanged in between.
@@ -52,13 +52,13 @@ func LoadKey(path string) (PrivateKey, error) {
 	}
 	text, err := io.ReadAll(io.LimitReader(file, maxKeySet+1))
 	if err != nil {
-		return PrivateKey{}, keyFault("make sure that the file can be read", err)
+		return PrivateKey{}, keyFault("Make sure that the file can be read.", err)
 	}
 	content := secret.New(text)
 	defer content.Destroy()
 	key, err := ParsePrivateKey(content)
 	if err != nil {
-		return PrivateKey{}, keyFault("restore the file from a backup, or make a new key and hand out its public half", fmt.Errorf("%s: %w", path, err))
+		return PrivateKey{}, keyFault("Restore the file from a backup, or make a new key and hand out its public half.", fmt.Errorf("%s: %w", path, err))
 	}
 	return key, nil
 }
@@ -67,16 +67,16 @@ func LoadKey(path string) (PrivateKey, error) {
 func LoadPublicKeys(path string) ([]PublicKey, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, keyFault("correct the path, or put the exported public keys there", err)
+		return nil, keyFault("Correct the path, or put the exported public keys there.", err)
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxKeySet+1))
 	if err != nil {
-		return nil, keyFault("make sure that the file can be read", err)
+		return nil, keyFault("Make sure that the file can be read.", err)
 	}
 	keys, err := ParsePublicKeys(text)
 	if err != nil {
-		return nil, keyFault("export the public keys again (keys export)", fmt.Errorf("%s: %w", path, err))
+		return nil, keyFault("Export the public keys again (keys export).", fmt.Errorf("%s: %w", path, err))
 	}
 	return keys, nil
 }

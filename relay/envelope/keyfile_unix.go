@@ -12,11 +12,11 @@ import (
 func checkPrivate(file *os.File) error {
 	info, err := file.Stat()
 	if err != nil {
-		return keyFault("make sure that the file can be read", err)
+		return keyFault("Make sure that the file can be read.", err)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		private := mode &^ 0o077
-		return keyFault(fmt.Sprintf("chmod %o %s", private, file.Name()),
+		return keyFault(fmt.Sprintf("Run: chmod %o %s", private, file.Name()),
 			fmt.Errorf("%s has the mode %#o: others than its owner can use it", file.Name(), mode))
 	}
 	return nil

@@ -21,11 +21,11 @@ type KeyStore struct {
 // than its owner can use is refused with a remedy, as by [LoadKey].
 func OpenKeyStore(directory string) (*KeyStore, error) {
 	if err := os.Mkdir(directory, 0o700); err != nil && !os.IsExist(err) {
-		return nil, keyFault("create the state directory first", err)
+		return nil, keyFault("Create the state directory first.", err)
 	}
 	opened, err := os.Open(directory)
 	if err != nil {
-		return nil, keyFault("make sure that the directory can be read", err)
+		return nil, keyFault("Make sure that the directory can be read.", err)
 	}
 	defer opened.Close()
 	if err := checkPrivate(opened); err != nil {
@@ -57,7 +57,7 @@ func (s *KeyStore) Generate(use Use) (PrivateKey, error) {
 func (s *KeyStore) List() ([]PrivateKey, error) {
 	names, err := os.ReadDir(s.directory)
 	if err != nil {
-		return nil, keyFault("make sure that the directory can be read", err)
+		return nil, keyFault("Make sure that the directory can be read.", err)
 	}
 	var keys []PrivateKey
 	for _, entry := range names {
@@ -71,7 +71,7 @@ func (s *KeyStore) List() ([]PrivateKey, error) {
 			return nil, err
 		}
 		if key.KeyID() != id {
-			return nil, keyFault("give the file the name of its key, or remove it", fmt.Errorf("%s holds the key %s", path, key.KeyID()))
+			return nil, keyFault("Give the file the name of its key, or remove it.", fmt.Errorf("%s holds the key %s", path, key.KeyID()))
 		}
 		keys = append(keys, key)
 	}
