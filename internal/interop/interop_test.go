@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -105,9 +104,32 @@ func dependOn(t *testing.T, dir string) {
 	}
 }
 
-// serve starts an emulator with the queues that the scripts expect, behind all its front doors on loopback, and returns the
-// variables that tell a script where they are and with which keys they open.
+// serve starts an emulator behind all its front doors on loopback, and returns the variables that tell a script where they
+// are and with which keys they open.
 func serve(t *testing.T) (environment []string) {
+	t.Helper()
+	s := namespace(t)
+	certificates, err := emulator.NewCertificates("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	authority := filepath.Join(t.TempDir(), "authority.pem")
+	if err := os.WriteFile(authority, certificates.AuthorityPEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background() // they end when s is closed
+	addr := listen(t, s, func(l net.Listener) error { return s.Serve(ctx, l) })
+	return []string{
+		"INTEROP_CONNECTION=" + s.ConnectionString(addr, "root"),
+		"INTEROP_LISTEN_ONLY=" + s.ConnectionString(addr, "listener"),
+		"INTEROP_TLS=" + listen(t, s, func(l net.Listener) error { return s.ServeTLS(ctx, l, certificates.ServerTLS()) }),
+		"INTEROP_HTTPS=" + listen(t, s, func(l net.Listener) error { return s.ServeHTTPS(ctx, l, certificates.ServerTLS()) }),
+		"NODE_EXTRA_CA_CERTS=" + authority,
+	}
+}
+
+// namespace is an emulator with the queues and keys that the scripts expect.
+func namespace(t *testing.T) *emulator.Server {
 	t.Helper()
 	s, err := emulator.New(emulator.Config{
 		Queues: queues(),
@@ -119,37 +141,26 @@ func serve(t *testing.T) (environment []string) {
 	if err != nil {
 		t.Fatalf("emulator: %v", err)
 	}
-	certificates, err := emulator.NewCertificates("127.0.0.1")
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// listen opens a front door of s at a free port until the end of the test, and returns its address.
+func listen(t *testing.T, s *emulator.Server, serve func(net.Listener) error) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("listen: %v", err)
 	}
-	authority := filepath.Join(t.TempDir(), "authority.pem")
-	if err := os.WriteFile(authority, certificates.AuthorityPEM(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var served sync.WaitGroup
-	t.Cleanup(func() { s.Close(); served.Wait() })
-	open := func(serve func(net.Listener) error) string {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatalf("listen: %v", err)
+	served := make(chan error, 1)
+	go func() { served <- serve(listener) }()
+	t.Cleanup(func() {
+		s.Close()
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
 		}
-		served.Go(func() {
-			if err := serve(listener); err != nil {
-				t.Errorf("serve: %v", err)
-			}
-		})
-		return listener.Addr().String()
-	}
-	ctx := context.Background() // they end when s is closed
-	clear := open(func(l net.Listener) error { return s.Serve(ctx, l) })
-	return []string{
-		"INTEROP_CONNECTION=" + s.ConnectionString(clear, "root"),
-		"INTEROP_LISTEN_ONLY=" + s.ConnectionString(clear, "listener"),
-		"INTEROP_TLS=" + open(func(l net.Listener) error { return s.ServeTLS(ctx, l, certificates.ServerTLS()) }),
-		"INTEROP_HTTPS=" + open(func(l net.Listener) error { return s.ServeHTTPS(ctx, l, certificates.ServerTLS()) }),
-		"NODE_EXTRA_CA_CERTS=" + authority,
-	}
+	})
+	return listener.Addr().String()
 }
 
 // queues are of a few kinds, numbered; test/interop/js/namespace.mjs and test/interop/proton/bus.py describe them.
