@@ -159,11 +159,11 @@ func (f *flow) run(b *testing.B) {
 		left <- struct{}{}
 	}
 	close(left)
-	var wg sync.WaitGroup
+	var sending, receiving sync.WaitGroup
 	for range senders {
-		wg.Go(func() {
+		sending.Go(func() {
 			for range left {
-				if err := f.sender.SendMessage(ctx, &azservicebus.Message{Body: make([]byte, benchBody)}, nil); err != nil {
+				if err := f.sender.SendMessage(b.Context(), &azservicebus.Message{Body: make([]byte, benchBody)}, nil); err != nil {
 					b.Errorf("send: %v", err)
 					return
 				}
@@ -171,13 +171,14 @@ func (f *flow) run(b *testing.B) {
 		})
 	}
 	for _, r := range f.receivers {
-		wg.Go(func() { f.drain(ctx, b, r, done) })
+		receiving.Go(func() { f.drain(ctx, b, r, done) })
 	}
 	for range b.N {
 		<-done
 	}
+	sending.Wait() // a message may have been completed before its sender hears that it arrived
 	cancel()
-	wg.Wait()
+	receiving.Wait()
 }
 
 // drain receives and completes until ctx ends.
