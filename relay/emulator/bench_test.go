@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"testing"
@@ -111,7 +112,8 @@ func percentile(times []time.Duration, p int) time.Duration {
 
 // BenchmarkSendReceiveComplete is the way of messages through the unmodified SDK: sent by eight goroutines, received with a
 // credit of 32, by one receiver or by 32, and completed. Most of the time is the SDK's. "echoes" is the time of a message in
-// bare echoes over the same transport.
+// bare echoes over the same transport. Wall-clock figures suffer when the machine has other work to do; "cpu-µs/msg", the
+// processor time of client and emulator together, hardly does.
 func BenchmarkSendReceiveComplete(b *testing.B) {
 	for _, tr := range transports() {
 		for _, receivers := range []int{1, 32} {
@@ -120,9 +122,11 @@ func BenchmarkSendReceiveComplete(b *testing.B) {
 				c := tr.benchClient(b)
 				flow := newFlow(b, c, receivers)
 				b.ReportAllocs()
+				cpu := cpuTime(b)
 				b.ResetTimer()
 				flow.run(b)
 				b.StopTimer()
+				b.ReportMetric(float64((cpuTime(b)-cpu).Microseconds())/float64(b.N), "cpu-µs/msg")
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msgs/s")
 				b.ReportMetric(float64(b.Elapsed())/float64(b.N)/float64(echo), "echoes")
 			})
@@ -307,4 +311,33 @@ func heap() int64 {
 	runtime.GC() // finalizers, and pools, go in two steps
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// BenchmarkIdle measures the processor time of an emulator to which 20 clients are connected, each with a receiver that
+// waits, and of these clients, who share the process: five seconds per operation in which nothing happens.
+func BenchmarkIdle(b *testing.B) {
+	const clients, period = 20, 5 * time.Second
+	s := newServer(b, standard())
+	attached := make(chan struct{}, clients)
+	s.SetFaults(func(_ context.Context, e emulator.Event) emulator.Fault {
+		if e.Op == emulator.OpAttach {
+			attached <- struct{}{}
+		}
+		return emulator.Fault{}
+	})
+	for range clients {
+		r := newReceiver(b, connect(b, s), plainQueue, nil)
+		go func() { _, _ = r.ReceiveMessages(b.Context(), 1, nil) }()
+	}
+	for range clients {
+		<-attached
+	}
+	time.Sleep(time.Second) // what follows from attaching is over, too
+	debug.FreeOSMemory()    // or the runtime would give back in the background what other benchmarks have left
+	before, start := cpuTime(b), time.Now()
+	for b.Loop() {
+		time.Sleep(period)
+	}
+	used, took := cpuTime(b)-before, time.Since(start)
+	b.ReportMetric(float64(used.Microseconds())/took.Seconds(), "cpu-µs/s")
 }

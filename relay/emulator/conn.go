@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"time"
@@ -58,7 +59,7 @@ type conn struct {
 
 func newConn(ctx context.Context, s *Server, nc net.Conn) *conn {
 	c := &conn{
-		srv: s, net: nc, in: bufio.NewReader(nc), log: s.log, trace: s.trace.Conn(nc.RemoteAddr().String()),
+		srv: s, net: nc, in: bufio.NewReader(nc), log: s.log, trace: s.trace.Conn(fmt.Sprint(nc.RemoteAddr())),
 		out: make(chan []byte, writeBacklog), inbox: newInbox(), sessions: map[uint16]*session{},
 	}
 	c.ctx, c.cancel = context.WithCancel(ctx)
