@@ -31,9 +31,9 @@ func TestBadRecords(t *testing.T) {
 		"an unknown message":    amqp.List{uint8(2), false, int64(1), int32(0), false, uint32(0), at, nil},
 		"no message":            append(whole(1, 0)[:9], []byte("x")),
 		"a moment in words":     append(append(whole(1, 0)[:6:6], "now"), whole(1, 0)[7:]...),
-		"a list for an id":      amqp.List{uint8(4), amqp.List{}, at},
-		"no id":                 amqp.List{uint8(4), nil, at},
-		"a text for a state":    amqp.List{uint8(5), "s", "state", at},
+		"a list for an id":      amqp.List{uint8(5), amqp.List{}, at},
+		"no id":                 amqp.List{uint8(5), nil, at},
+		"a text for a state":    amqp.List{uint8(6), "s", "state", at},
 		"half a list":           nil,
 	} {
 		b, err := amqp.Append(nil, r)
@@ -51,8 +51,13 @@ func TestBadRecords(t *testing.T) {
 	}
 	var h broker.History
 	b, _ := amqp.Append(nil, whole(1, 0))
-	b, _ = amqp.Append(b, amqp.List{uint8(2), false, int64(1), int32(1), false, uint32(3), at, nil})
+	for _, r := range []amqp.List{
+		{uint8(2), false, int64(1), int32(1), false, uint32(3), at, nil}, {uint8(3), true, int64(9)}, {uint8(4), true, int64(9)},
+		{uint8(5), "id", at}, {uint8(6), "s", []byte("state"), at}, {uint8(6), "s", nil, at},
+	} {
+		b, _ = amqp.Append(b, r)
+	}
 	if err := h.Record(b); err != nil {
-		t.Errorf("two good ones: %v", err)
+		t.Errorf("good ones of all kinds: %v", err)
 	}
 }

@@ -74,8 +74,8 @@ func FuzzHistory(f *testing.F) {
 	}
 	body, _ := message("m", "s").Append(nil)
 	add(amqp.List{uint8(1), false, int64(1), int32(3), true, uint32(2), amqp.Timestamp(5), nil, "", body}, amqp.List{uint8(3), false, int64(1)})
-	add(amqp.List{uint8(4), []byte("id"), amqp.Timestamp(1 << 60)}, amqp.List{uint8(4), amqp.List{}, nil})
-	add(amqp.List{uint8(5), "s", []byte{}, nil}, amqp.List{uint8(6), true, int64(-1)}, amqp.List{uint8(2), true, int64(9)})
+	add(amqp.List{uint8(5), []byte("id"), amqp.Timestamp(1 << 60)}, amqp.List{uint8(5), amqp.List{}, nil})
+	add(amqp.List{uint8(6), "s", []byte{}, nil}, amqp.List{uint8(4), true, int64(-1)}, amqp.List{uint8(2), true, int64(9)})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var h broker.History
 		if err := h.Record(b); err != nil {
