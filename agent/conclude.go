@@ -60,11 +60,16 @@ func (p *Pipeline) answerWithoutRecord(j *job, end *ending) writeback.Reason {
 }
 
 // answerAndRemember stores the outcome. A request that was refused before it was claimed is claimed now: whoever was told
-// "not written" must be able to rely on it, whatever the queue delivers again.
+// "not written" must be able to rely on it, whatever the queue delivers again. Claims that no ledger holds need no memory: no
+// delivery of them can ever be served.
 func (p *Pipeline) answerAndRemember(j *job, end *ending) writeback.Reason {
 	ctx := context.WithoutCancel(p.life)
 	if !j.recorded {
-		if err := p.claim(ctx, j); err != nil {
+		err := p.claim(ctx, j)
+		if errors.Is(err, ledger.ErrInvalid) {
+			return p.answerWithoutRecord(j, end)
+		}
+		if err != nil {
 			return p.keepSilent(j, p.ledgerFailed(ctx, err))
 		}
 	}

@@ -177,9 +177,13 @@ func finish(outcome writeback.Outcome) *ending {
 	return &ending{outcome: outcome, answer: answerStored}
 }
 
-// refuse ends a walk with the reason of err: nothing was written.
+// refuse ends a walk with the reason of err: nothing was written. A reason that is usually met with silence is answered here:
+// somebody signed the request and waits.
 func refuse(err error) *ending {
 	outcome := writeback.Answer(writeback.ReasonOf(err), writeback.DetailOf(err))
+	if outcome.Verdict == "" {
+		outcome.Verdict = writeback.NotWritten
+	}
 	return &ending{outcome: outcome, answer: answerStored, err: err}
 }
 

@@ -144,11 +144,21 @@ func TestASignedRequestThatCannotBeServedIsAnswered(t *testing.T) {
 		unsupported := writeback.NewError(writeback.RequestUnsupported, errors.New("unknown claim"))
 		_, token := w.ask(order{user: "alice", verifyErr: unsupported, signed: true})
 		check(t, "unknown claim", expect{writeback.Complete, writeback.NotWritten, writeback.RequestUnsupported, false}, w.deliver(token))
+		malformed := writeback.NewError(writeback.EnvelopeMalformed, errors.New("act is missing"))
+		_, token = w.ask(order{user: "alice", verifyErr: malformed, signed: true})
+		check(t, "a claim missing", expect{writeback.Discard, writeback.NotWritten, writeback.EnvelopeMalformed, false}, w.deliver(token))
+		w.envelope.times = writeback.NewError(writeback.EnvelopeMalformed, errors.New("lives for an hour"))
+		_, token = w.ask(order{user: "alice"})
+		check(t, "a life too long", expect{writeback.Discard, writeback.NotWritten, writeback.EnvelopeMalformed, false}, w.deliver(token))
+		w.envelope.times = nil
 		_, token = w.ask(order{user: "alice", openErr: writeback.NewError(writeback.EnvelopeUndecryptable, nil)})
 		check(t, "undecryptable", expect{writeback.Complete, writeback.NotWritten, writeback.EnvelopeUndecryptable, false}, w.deliver(token))
 		for _, operation := range []writeback.Operation{writeback.OpChange, writeback.OpCheck} {
 			_, token = w.ask(order{user: "alice", operation: operation})
 			check(t, string(operation), expect{writeback.Complete, writeback.NotWritten, writeback.RequestUnsupported, false}, w.deliver(token))
+		}
+		if !w.board.Gate().Open() {
+			t.Errorf("what one portal sends closed the intake for all: %+v", w.board.Snapshot())
 		}
 	})
 }

@@ -48,6 +48,9 @@ func (w *world) ask(o order) (writeback.Request, []byte) {
 		Subject: writeback.Subject{Kind: writeback.ByUPN, Value: o.user},
 		Unlock:  true,
 	}
+	if o.verifyErr != nil { // the operation is the last claim that is believed
+		request.Operation = ""
+	}
 	token := w.envelope.put("token-"+n, sealed{request: request, password: o.password, verifyErr: o.verifyErr, openErr: o.openErr, signed: o.signed})
 	return request, token
 }

@@ -172,6 +172,7 @@ func decoded(t *testing.T, token []byte) writeback.Result {
 type envelope struct {
 	mu       sync.Mutex
 	requests map[string]sealed
+	times    error // what JudgeTimes finds beyond the clock's word
 }
 
 type sealed struct {
@@ -211,7 +212,7 @@ func (e *envelope) JudgeTimes(claims writeback.Claims, now time.Time) error {
 	case !now.Before(claims.ExpiresAt.Add(30 * time.Second)):
 		return writeback.NewError(writeback.RequestExpired, nil)
 	}
-	return nil
+	return e.times
 }
 
 func (s sealed) Claims() writeback.Claims { return s.request.Claims }
