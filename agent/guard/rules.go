@@ -11,7 +11,7 @@ import (
 	"github.com/password-writeback/writeback/internal/writeback"
 )
 
-// DefaultSkew is how far the clocks of portal and agent may differ (PROTOCOL: skew allowed 30 s).
+// DefaultSkew is how far the clocks of portal and agent may differ (docs/architecture.md, "Once or not at all").
 const DefaultSkew = 30 * time.Second
 
 // Rules are what the administrator allows. Empty lists allow nothing, except where said otherwise.
