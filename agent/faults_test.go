@@ -325,9 +325,7 @@ func TestAClaimedRequestGoesOnWhileUnexpired(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				request, token := w.ask(order{user: "alice"})
-				if _, _, err := w.ledger.Claim(t.Context(), request.Claims); err != nil {
-					t.Fatal(err)
-				}
+				w.claim(request)
 				w.restart()
 				time.Sleep(c.wait)
 				check(t, "redelivery", c.want, w.deliver(token))

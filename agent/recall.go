@@ -42,7 +42,7 @@ func (p *Pipeline) remembered(ctx context.Context, j *job, record ledger.Record)
 	case ledger.StateWriting:
 		return p.awaitWatch(ctx, j, record)
 	}
-	return p.resume(j)
+	return p.resume(ctx, j)
 }
 
 // replayed answers from memory.
@@ -52,10 +52,14 @@ func replayed(record ledger.Record) *ending {
 	return &ending{outcome: outcome, answer: answerOnce}
 }
 
-// resume lets a claimed request go on: it sent nothing. Without its sealed part it can only be refused.
-func (p *Pipeline) resume(j *job) *ending {
+// resume lets a claimed request go on: this agent sent nothing. Without its sealed part it can only be refused. Once expired it is
+// like one without a record: it may have been given back, and served by another agent since.
+func (p *Pipeline) resume(ctx context.Context, j *job) *ending {
+	if end := p.distrustClock(ctx); end != nil {
+		return end
+	}
 	if p.expired(j.claims) {
-		return refuse(writeback.NewError(writeback.RequestExpired, errors.New("claimed, but not served in time")))
+		return p.tooLate(ctx, j)
 	}
 	if j.request == nil {
 		return refuse(writeback.NewError(writeback.EnvelopeUndecryptable, errors.New("claimed, but it opens no more")))
@@ -65,9 +69,8 @@ func (p *Pipeline) resume(j *job) *ending {
 
 // welcome serves a request that the ledger does not know.
 func (p *Pipeline) welcome(ctx context.Context, j *job) *ending {
-	if err := p.clock.check(ctx, p.Now()); err != nil {
-		p.Health.Fail(health.Clock, health.Down, err)
-		return silent(writeback.AgentStorageUnavailable, err)
+	if end := p.distrustClock(ctx); end != nil {
+		return end
 	}
 	if p.expired(j.claims) {
 		return p.tooLate(ctx, j)
@@ -76,6 +79,17 @@ func (p *Pipeline) welcome(ctx context.Context, j *job) *ending {
 		return p.ledgerFailed(ctx, err)
 	}
 	return p.judge(j)
+}
+
+// distrustClock ends the walk of whatever could still be written while our clock is behind a confirmed time: no expiry means
+// anything then.
+func (p *Pipeline) distrustClock(ctx context.Context) *ending {
+	err := p.clock.check(ctx, p.Now())
+	if err == nil {
+		return nil
+	}
+	p.Health.Fail(health.Clock, health.Down, err)
+	return silent(writeback.AgentStorageUnavailable, err)
 }
 
 func (p *Pipeline) claim(ctx context.Context, j *job) error {
@@ -123,15 +137,19 @@ func (p *Pipeline) expired(claims writeback.Claims) bool {
 	return !p.Now().Before(claims.ExpiresAt.Add(p.Limits.Skew))
 }
 
-// tooLate answers an expired request that left no record here: another agent may have served it, so the password's own
-// time decides between "not written" and "unknown".
+// tooLate answers an expired request that this agent did not write: another agent may have, so the password's own time decides
+// between "not written" and "unknown". What cannot be opened here, or asks for what only a newer agent knows, stays unknown.
 func (p *Pipeline) tooLate(ctx context.Context, j *job) *ending {
 	err := writeback.NewError(writeback.RequestExpired, fmt.Errorf("expired %s", j.claims.ExpiresAt))
 	if p.Now().After(j.claims.ExpiresAt.Add(answerLife)) {
 		return silent(writeback.RequestExpired, err)
 	}
 	end := refuse(err)
-	if j.request != nil && j.claims.Operation.Writes() {
+	switch operation := j.claims.Operation; {
+	case operation == writeback.OpPing || operation == writeback.OpCheck:
+	case j.request == nil:
+		end.outcome.Verdict = writeback.Unknown
+	default:
 		end = p.lookBack(ctx, j, err)
 	}
 	end.answer = answerOnce
@@ -150,11 +168,14 @@ func (p *Pipeline) lookBack(ctx context.Context, j *job, expired error) *ending 
 	if err != nil {
 		return unknownUnlessRefused(err)
 	}
-	if err := p.Guard.CheckAccount(j.request, account, p.Now()); err != nil {
+	err = p.Guard.CheckAccount(j.request, account, p.Now())
+	switch {
+	case err != nil && writeback.Lookup(writeback.ReasonOf(err)).Class != writeback.ClassUser:
 		return refuse(err)
-	}
-	if mayHaveBeenServed(j.claims, account.Password) {
+	case mayHaveBeenServed(j.claims, account.Password): // a state like "locked" may have come after the write
 		return &ending{outcome: writeback.Outcome{Verdict: writeback.Unknown, Reason: writeback.RequestExpired}, err: expired}
+	case err != nil:
+		return refuse(err)
 	}
 	return refuse(expired)
 }

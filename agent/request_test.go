@@ -66,8 +66,14 @@ type expect struct {
 // deliver handles a token and returns what was seen.
 func (w *world) deliver(token []byte) expect {
 	w.t.Helper()
+	return w.deliverAgain(token, 1)
+}
+
+// deliverAgain is deliver for a message that the queue has handed out count times.
+func (w *world) deliverAgain(token []byte, count uint32) expect {
+	w.t.Helper()
 	before := len(w.results())
-	disposition := w.handle(token)
+	disposition := w.pipeline.Handle(w.t.Context(), delivery(token, count))
 	seen := expect{Settlement: disposition.Settlement, Reason: disposition.Reason}
 	if results := w.results(); len(results) > before {
 		outcome := results[len(results)-1].Outcome
