@@ -1,9 +1,13 @@
 package emulator_test
 
 import (
+	"context"
+	"crypto/tls"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -136,4 +140,44 @@ func TestManagementWithBearerTokens(t *testing.T) {
 	t.Run("another's key", func(t *testing.T) {
 		wantStatus(t, look(ecTenant(t).credential(t, "owner"), plainQueue), http.StatusUnauthorized, "InvalidSignature")
 	})
+}
+
+// Every layer has deadlines of its own; none of them may end a connection on which only heartbeats pass.
+func TestIdleConnectionsStayUpBehindTheFrontDoors(t *testing.T) {
+	for name, connect := range map[string]func(*testing.T, *emulator.Server, *emulator.Certificates, *pipes) *azservicebus.ClientOptions{
+		"TLS": func(t *testing.T, s *emulator.Server, certificates *emulator.Certificates, l *pipes) *azservicebus.ClientOptions {
+			open(t, s.ServeTLS, l, certificates.ServerTLS())
+			return &azservicebus.ClientOptions{NewWebSocketConn: func(ctx context.Context, _ azservicebus.NewWebSocketConnArgs) (net.Conn, error) {
+				c, err := l.dial(ctx)
+				return tls.Client(c, &tls.Config{RootCAs: certificates.RootCAs(), ServerName: tlsHost}), err
+			}}
+		},
+		"WebSocket": func(t *testing.T, s *emulator.Server, certificates *emulator.Certificates, l *pipes) *azservicebus.ClientOptions {
+			open(t, s.ServeHTTPS, l, certificates.ServerTLS())
+			d := newDialer(t, certificates, func(transport *http.Transport) {
+				transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx) }
+			})
+			return &azservicebus.ClientOptions{NewWebSocketConn: d.dial}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t, standard())
+				l := newPipes()
+				c := newClient(t, s, connect(t, s, newCertificates(t, tlsHost), l))
+				r := newReceiver(t, c, plainQueue, nil)
+				received := make(chan string)
+				go func() { received <- string(receiveUntil(t, r).Body) }()
+				time.Sleep(8 * time.Hour)
+				send(t, c, plainQueue, "morning")
+				if got := <-received; got != "morning" {
+					t.Errorf("received %q", got)
+				}
+				if got := l.dialled.Load(); got != 1 {
+					t.Errorf("%d connections, want the first one still", got)
+				}
+				must(t, s.Close()) // cuts: two ends that say goodbye at once over a pipe, which holds nothing, wait for each other
+			})
+		})
+	}
 }

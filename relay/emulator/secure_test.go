@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -201,9 +202,10 @@ func TestCertificates(t *testing.T) {
 
 // pipes is a listener without a port, so that a front door can be opened inside a bubble.
 type pipes struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
+	conns   chan net.Conn
+	closed  chan struct{}
+	once    sync.Once
+	dialled atomic.Int32
 }
 
 func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), closed: make(chan struct{})} }
@@ -228,6 +230,7 @@ func (p *pipes) dial(ctx context.Context) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {
 	case p.conns <- server:
+		p.dialled.Add(1)
 		return client, nil
 	case <-p.closed:
 		return nil, net.ErrClosed
