@@ -15,7 +15,10 @@ import (
 	"github.com/password-writeback/writeback/relay/emulator"
 )
 
-const queue = "requests"
+const (
+	queue    = "requests"
+	sessions = "results"
+)
 
 // bench is a namespace in a bubble, where minutes pass in no time, and an unmodified SDK client.
 type bench struct {
@@ -38,7 +41,7 @@ func with(t *testing.T, test func(b *bench), rules ...string) {
 func newServer(t *testing.T) *emulator.Server {
 	t.Helper()
 	s, err := emulator.New(emulator.Config{
-		Queues: []emulator.Queue{{Name: queue, DuplicateWindow: time.Hour}},
+		Queues: []emulator.Queue{{Name: queue, DuplicateWindow: time.Hour}, {Name: sessions, RequiresSession: true}},
 		Keys:   []emulator.AccessKey{{Name: "root", Key: secret.NewString("key"), Rights: emulator.Manage}},
 	})
 	must(t, err)
@@ -178,7 +181,7 @@ func TestDropOfADelivery(t *testing.T) {
 	} {
 		with(t, func(t *bench) {
 			must(t, t.send("a"))
-			if msgs, _ := t.receiver(t.client, tt.mode).ReceiveMessages(t.within(time.Second), 1, nil); len(msgs) > 0 {
+			if msgs, _ := t.receiver(t.client, tt.mode).ReceiveMessages(t.within(time.Second), 5, nil); len(msgs) > 0 {
 				t.Errorf("%+v: a message came", tt)
 			}
 			if got := t.counts(); got != tt.want {
@@ -234,6 +237,38 @@ func TestRefusedAttach(t *testing.T) {
 			t.Error("the receiver should have been refused")
 		}
 	}, "op=attach,link=receiver,refuse=entity-disabled,description=switched off")
+}
+
+// TestAttachWithoutAnAnswer: a session whose receiver never hears that it got it is taken all the same, until its lock ends.
+func TestAttachWithoutAnAnswer(t *testing.T) {
+	for when, taken := range map[string]bool{"before": false, "after": true} {
+		with(t, func(t *bench) {
+			if _, err := t.client.AcceptSessionForQueue(t.within(time.Second), sessions, "s", nil); err == nil {
+				t.Errorf("%s: the session was accepted", when)
+			}
+			_, err := t.connect().AcceptSessionForQueue(t.within(time.Second), sessions, "s", nil)
+			if (err != nil) != taken {
+				t.Errorf("%s: for the next one: %v", when, err)
+			}
+		}, "op=attach,queue="+sessions+",nth=1,silent="+when)
+	}
+}
+
+// TestAttachCutOff: the client reports the loss, and the session is free by then.
+func TestAttachCutOff(t *testing.T) {
+	for _, when := range []string{"before", "after"} {
+		with(t, func(t *bench) {
+			_, err := t.client.AcceptSessionForQueue(t.within(30*time.Second), sessions, "s", nil)
+			var sb *azservicebus.Error
+			if !errors.As(err, &sb) || sb.Code != azservicebus.CodeConnectionLost {
+				t.Errorf("%s: got %v, want a lost connection", when, err)
+			}
+			synctest.Wait()
+			if _, err := t.connect().AcceptSessionForQueue(t.within(30*time.Second), sessions, "s", nil); err != nil {
+				t.Errorf("%s: for the next one: %v", when, err)
+			}
+		}, "op=attach,queue="+sessions+",nth=1,drop="+when)
+	}
 }
 
 func TestRefusedRequest(t *testing.T) {
@@ -367,6 +402,24 @@ func TestClockJump(t *testing.T) {
 		start := time.Now()
 		if again := t.receive(r); again == nil || again.DeliveryCount != 2 || time.Since(start) > 2*time.Second {
 			t.Errorf("got %+v after %v, want the message when the clock jumps", again, time.Since(start))
+		}
+	})
+}
+
+// TestClockJumpForDeadLetters: it is their clock, too.
+func TestClockJumpForDeadLetters(t *testing.T) {
+	with(t, func(t *bench) {
+		must(t, t.send("a"))
+		r := t.receiver(t.client, azservicebus.ReceiveModePeekLock)
+		must(t, r.DeadLetterMessage(t.within(time.Second), t.receive(r), nil))
+		dead, err := t.client.NewReceiverForQueue(queue, &azservicebus.ReceiverOptions{SubQueue: azservicebus.SubQueueDeadLetter})
+		must(t, err)
+		if t.receive(dead) == nil {
+			t.Fatal("there is no dead letter")
+		}
+		time.AfterFunc(time.Second, func() { t.server.SetClockSkew(emulator.DefaultLockDuration) })
+		if t.receive(dead) == nil {
+			t.Error("its lock should have ended when the clock jumped")
 		}
 	})
 }
