@@ -59,15 +59,18 @@ func fitsInTime(intent ledger.Intent, now writeback.PasswordState, writeTimeout 
 	return !changed.Before(earliest) && !changed.After(latest)
 }
 
-// superseded reports whether somebody else set the password after the request was issued. Our own write for an older
-// request of the same user is not somebody else's.
+// superseded reports whether somebody else, or a newer request, set the password after the request was issued. Our own write for
+// an older request of the same user is not somebody else's; that for a newer one counts also where the controller has not heard
+// of it yet.
 func superseded(claims writeback.Claims, state writeback.PasswordState, last ledger.LastWrite, hasLast bool) bool {
+	if hasLast && last.IssuedAt.After(claims.IssuedAt) {
+		return true
+	}
 	changed := state.ChangedAtLocal()
 	if changed.Before(claims.IssuedAt.Add(-clockTolerance)) {
 		return false
 	}
-	ownOlder := hasLast && isOurs(last, state) && !last.IssuedAt.After(claims.IssuedAt)
-	return !ownOlder
+	return !hasLast || !isOurs(last, state)
 }
 
 // isOurs reports whether the password in place is the one that our last recorded write of the account left.

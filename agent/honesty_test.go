@@ -1,9 +1,13 @@
 package agent_test
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/password-writeback/writeback/agent/audit"
+	"github.com/password-writeback/writeback/agent/ledger"
 	"github.com/password-writeback/writeback/internal/writeback"
 )
 
@@ -72,5 +76,95 @@ func TestAClaimedRequestDoesNotGoOnWhileTheClockIsBehind(t *testing.T) {
 		w.restart()
 		check(t, "disposition", writeback.Disposition{Reason: writeback.AgentStorageUnavailable, Settlement: writeback.Abandon}, w.handle(token))
 		check(t, "writes", 0, w.directory.user("alice").writes)
+	})
+}
+
+// The bind is spent, and it spoke against us: that the write falls into our seconds proves nothing after it.
+func TestWhatTheBindShowedOutlivesTheProcess(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.directory.write = func(func()) error {
+			w.directory.edit("alice", func(a *account) { a.set("an administrator's") })
+			return errLost
+		}
+		request, token := w.ask(order{user: "alice"})
+		check(t, "delivery", unknown, w.deliver(token))
+		w.restart()
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if record := w.record(request); record.Outcome.Verdict != writeback.Unknown || !record.Settled {
+			t.Errorf("after a restart: %+v, settled %v; want unknown for good", record.Outcome, record.Settled)
+		}
+		check(t, "probes", 1, w.directory.probes)
+	})
+}
+
+// maintain lets the agent look after itself for a while, as it does while it runs.
+func (w *world) maintain(while time.Duration) {
+	w.t.Helper()
+	ctx, stop := context.WithTimeout(w.t.Context(), while)
+	defer stop()
+	w.pipeline.Maintain(ctx)
+	synctest.Wait()
+}
+
+func TestAnOutcomeThatCouldNotBeStoredIsFoundOutOnceTheDiskWorks(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.ledger.fail("Finish", errDisk)
+		request, token := w.ask(order{user: "alice"})
+		w.handle(token)
+		w.maintain(time.Minute)
+		check(t, "state while the disk refuses", ledger.StateWriting, w.record(request).State)
+		w.ledger.fail("Finish", nil)
+		w.maintain(time.Minute)
+		if result := w.last(); result.Outcome.Verdict != writeback.Written || result.RequestID != request.ID {
+			t.Errorf("result: %+v", result)
+		}
+		_, next := w.ask(order{user: "alice", password: "N3xt-Password!"})
+		check(t, "the user's next request", written, w.deliver(next))
+	})
+}
+
+func TestARequestInHandIsNotTakenForALostOne(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.directory.write = func(carryOut func()) error { time.Sleep(time.Minute); carryOut(); return nil }
+		request, token := w.ask(order{user: "alice"})
+		go w.maintain(40 * time.Second)
+		check(t, "delivery", written, w.deliver(token))
+		check(t, "audit", []audit.Kind{audit.KindIntent, audit.KindOutcome}, w.auditKinds(request))
+		check(t, "results", 1, len(w.results()))
+	})
+}
+
+func TestTheGateOpensAgainAfterAReconciliationThatFailed(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.audit.fail(audit.KindOutcome, errDisk)
+		request, token := w.ask(order{user: "alice"})
+		w.handle(token)
+		w.audit.fail("", nil)
+		w.ledger.fail("Unaudited", errDisk)
+		w.maintain(time.Minute)
+		if w.board.Gate().Open() {
+			t.Fatal("the gate opened although a line is missing")
+		}
+		w.ledger.fail("Unaudited", nil)
+		w.maintain(time.Minute)
+		if !w.board.Gate().Open() {
+			t.Errorf("the gate stays closed: %+v", w.board.Snapshot())
+		}
+		kinds := w.auditKinds(request)
+		check(t, "last line", audit.KindReconciled, kinds[len(kinds)-1])
+	})
+}
+
+// A controller that has not heard of our own write yet makes the password look old.
+func TestAnOlderRequestDoesNotOverwriteANewerOneOnAnotherController(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		before := w.directory.user("alice").Password
+		_, older := w.ask(order{user: "alice", password: "F1rst-Password"})
+		time.Sleep(time.Second)
+		_, newer := w.ask(order{user: "alice", password: "S3cond-Password"})
+		w.deliver(newer)
+		w.directory.edit("alice", func(a *account) { a.Password, a.Controller = before, "dc2:636" })
+		check(t, "older", expect{writeback.Complete, writeback.NotWritten, writeback.RequestSuperseded, false}, w.deliver(older))
 	})
 }

@@ -40,6 +40,14 @@ func (l *keyLock[K]) acquire(ctx context.Context, key K) (release func(), waited
 	}
 }
 
+// tryAcquire takes the lock of key only if nobody has it.
+func (l *keyLock[K]) tryAcquire(key K) (release func(), ok bool) {
+	impatient, end := context.WithCancel(context.Background())
+	end()
+	release, _, err := l.acquire(impatient, key)
+	return release, err == nil
+}
+
 func (l *keyLock[K]) join(key K) *holder {
 	l.mu.Lock()
 	defer l.mu.Unlock()

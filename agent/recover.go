@@ -44,11 +44,48 @@ func (p *Pipeline) takeOver(ctx context.Context, record ledger.Record) error {
 		return err
 	}
 	p.Log.WithField("request", record.Key.String()).Warn("an earlier process left this request without an outcome: finding out")
-	p.start(&watch{
+	p.start(watchOf(record, release))
+	return nil
+}
+
+// watchOf makes a watch of what the ledger knows. A bind that was spent before the first answer would have made it "written", had it
+// spoken for us.
+func watchOf(record ledger.Record, release func()) *watch {
+	w := &watch{
 		record: record, intent: *record.Intent, release: release, probed: record.Probed,
 		account: writeback.Account{GUID: record.Intent.Account, Domain: record.Intent.Domain, Controller: record.Intent.Controller},
 		offered: make(chan struct{}, 1), answered: make(chan struct{}),
-	})
+	}
+	if record.Probed && record.State == ledger.StateDone {
+		w.shown = ProbeInconclusive
+	}
+	return w
+}
+
+// adopt goes on looking for outcomes that nobody looks for any more, because the disk refused them when they were found.
+func (p *Pipeline) adopt(ctx context.Context) error {
+	records, err := p.Ledger.Unresolved(ctx)
+	for _, record := range records {
+		if err := p.adoptOne(ctx, record.Key, record.Intent.Account); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// adoptOne starts a watch unless the request is in hand or watched: whoever works on it holds its account.
+func (p *Pipeline) adoptOne(ctx context.Context, key writeback.RequestKey, account writeback.GUID) error {
+	release, free := p.accounts.tryAcquire(account)
+	if !free {
+		return nil
+	}
+	record, known, err := p.Ledger.Get(ctx, key) // again: it may have been finished before the account was free
+	if err != nil || !known || !record.Unresolved() {
+		release()
+		return err
+	}
+	p.Log.WithField("request", key.String()).Warn("the outcome of this request could not be stored: finding out")
+	p.start(watchOf(record, release))
 	return nil
 }
 
@@ -119,16 +156,18 @@ func (p *Pipeline) Maintain(ctx context.Context) {
 
 // maintainOnce clears a condition only after the thing itself has worked again.
 func (p *Pipeline) maintainOnce(ctx context.Context) {
-	p.judgeCondition(health.Ledger, p.pruneLedger(ctx))
+	p.judgeCondition(ctx, health.Ledger, p.tendLedger(ctx))
 	if p.auditBroken.Load() {
-		p.judgeCondition(health.Audit, p.repairAudit(ctx))
+		p.judgeCondition(ctx, health.Audit, p.repairAudit(ctx))
 	}
-	p.judgeCondition(health.Clock, p.clock.check(ctx, p.Now()))
+	p.judgeCondition(ctx, health.Clock, p.clock.check(ctx, p.Now()))
 }
 
-func (p *Pipeline) pruneLedger(ctx context.Context) error {
-	_, err := p.Ledger.Prune(ctx)
-	return err
+func (p *Pipeline) tendLedger(ctx context.Context) error {
+	if _, err := p.Ledger.Prune(ctx); err != nil {
+		return err
+	}
+	return p.adopt(ctx)
 }
 
 // repairAudit tries to write again, and writes what is missing.
@@ -137,14 +176,20 @@ func (p *Pipeline) repairAudit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.auditBroken.Store(false)
-	return p.reconcile(ctx)
+	p.auditBroken.Store(false) // before the rest, so that a failure beside it is not forgotten
+	if err := p.reconcile(ctx); err != nil {
+		p.auditBroken.Store(true) // tried again
+		return err
+	}
+	return nil
 }
 
-func (p *Pipeline) judgeCondition(condition health.Name, err error) {
-	if err != nil {
+// judgeCondition keeps quiet about what a stop cut off.
+func (p *Pipeline) judgeCondition(ctx context.Context, condition health.Name, err error) {
+	switch {
+	case err == nil:
+		p.Health.Clear(condition)
+	case ctx.Err() == nil:
 		p.Health.Fail(condition, health.Down, err)
-		return
 	}
-	p.Health.Clear(condition)
 }

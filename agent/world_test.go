@@ -345,6 +345,13 @@ func (l *brittleLedger) Get(ctx context.Context, key writeback.RequestKey) (ledg
 	return l.Ledger.Get(ctx, key)
 }
 
+func (l *brittleLedger) Unaudited(ctx context.Context) ([]ledger.Record, error) {
+	if err := l.failure("Unaudited"); err != nil {
+		return nil, err
+	}
+	return l.Ledger.Unaudited(ctx)
+}
+
 // brittleAudit is an audit whose disk can fail for one kind of event.
 type brittleAudit struct {
 	*audit.Log
