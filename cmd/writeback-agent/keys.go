@@ -73,7 +73,7 @@ func newKeysExport() *cobra.Command {
 	return &cobra.Command{
 		Use: "export", Short: "Print the public keys as a JWK set, for the portal", Args: noArguments,
 		Long: `Prints the public halves of all keys as a JWK set (RFC 7517). It holds no secret, but hand it to the portal over a way
-you trust: whoever can exchange it can read passwords.
+you trust: whoever can replace it on the way can read passwords.
 
   writeback-agent keys export > agent.jwks`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return exportKeys(cmd) },

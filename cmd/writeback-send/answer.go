@@ -41,7 +41,7 @@ func newAnswer(result requester.Result, err error, took time.Duration) (answer, 
 	a := answer{
 		Verdict: requester.Unknown, Request: exchange.RequestID, Milliseconds: took.Milliseconds(), exit: exitUnknown, Error: "no_answer",
 		Person: "It is not certain what became of the request.",
-		Remedy: "See whether the agent runs (writeback-agent status), and look for the request's id in its audit log; before asking again, try the new password.",
+		Remedy: "See whether the agent runs (writeback-agent status), and look for the request's id in its audit log. After a reset, try the new password before asking again.",
 	}
 	if errors.Is(err, requester.ErrNotConfirmed) {
 		a.exit, a.Error = exitTransport, "not_confirmed"

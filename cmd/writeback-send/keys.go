@@ -22,7 +22,7 @@ func newKeys() *cobra.Command {
 func newKeysNew() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
-		Use: "new", Short: "Make a new signing key", Args: noArguments,
+		Use: "new", Short: "Make this portal's signing key", Args: noArguments,
 		Long: `Makes a new private signing key (ES256) in a file that only its owner can read. An existing file is never overwritten.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			key, err := envelope.GenerateSigningKey()
@@ -47,8 +47,8 @@ func newKeysNew() *cobra.Command {
 func newKeysExport() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
-		Use: "export", Short: "Print the public half of the signing key as a JWK Set", Args: noArguments,
-		Long: `Prints the public half of the signing key as a JWK Set (RFC 7517), for the agents' configuration.`,
+		Use: "export", Short: "Print the public half of the signing key as a JWK set", Args: noArguments,
+		Long: `Prints the public half of the signing key as a JWK set (RFC 7517), for the agents' configuration.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			key, err := envelope.LoadKey(path)
 			if err != nil {
