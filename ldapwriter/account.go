@@ -38,22 +38,16 @@ type sighting struct {
 	policy domainPolicy
 }
 
-// account makes the Account of a sighting on c. Only tokenGroups may be missing without an error: the guard refuses then.
+// account makes the Account of a sighting on c. What may not be read stays zero, without an error: the guard refuses then, but only
+// within the scope. An error here would tell which users exist beyond it.
 func (c *controller) account(seen sighting) (writeback.Account, error) {
 	e := seen.entry
 	n := numbers{entry: e}
-	uac, readable := n.get("userAccountControl")
-	if !readable {
-		return writeback.Account{}, unreadable("userAccountControl")
+	var guid writeback.GUID
+	if raw := e.GetEqualFoldRawAttributeValue("objectGUID"); len(raw) == len(guid) {
+		guid = writeback.GUID(raw)
 	}
-	guid := e.GetEqualFoldRawAttributeValue("objectGUID")
-	if len(guid) != 16 {
-		return writeback.Account{}, unreadable("objectGUID")
-	}
-	sid, err := sidString(e.GetEqualFoldRawAttributeValue("objectSid"))
-	if err != nil {
-		return writeback.Account{}, unreadable("objectSid")
-	}
+	sid, _ := sidString(e.GetEqualFoldRawAttributeValue("objectSid"))
 	containers, err := Ancestors(e.DN)
 	if err != nil {
 		return writeback.Account{}, writeback.NewError(writeback.AgentInternal, fmt.Errorf("name of the account: %w", err))
@@ -64,12 +58,12 @@ func (c *controller) account(seen sighting) (writeback.Account, error) {
 	}
 	state, stateErr := passwordState(seen)
 	a := writeback.Account{
-		GUID: writeback.GUID(guid), SID: sid, Domain: c.domain.Name, Controller: c.address,
+		GUID: guid, SID: sid, Domain: c.domain.Name, Controller: c.address,
 		DistinguishedName: e.DN, Containers: containers,
 		SAMAccountName:     e.GetEqualFoldAttributeValue("sAMAccountName"),
 		UserPrincipalName:  e.GetEqualFoldAttributeValue("userPrincipalName"),
 		ObjectClasses:      e.GetEqualFoldAttributeValues("objectClass"),
-		UserAccountControl: uint32(uac),
+		UserAccountControl: uint32(n.value("userAccountControl")),
 		AccountExpires:     fileTime(n.value("accountExpires")),
 		LockoutTimeSet:     state.LockoutTimeSet,
 		LockedOut:          lockedOut(&n, state),
@@ -84,15 +78,6 @@ func (c *controller) account(seen sighting) (writeback.Account, error) {
 	return a, nil
 }
 
-// unreadable refuses an account of which something every account has is not shown.
-func unreadable(attribute string) error {
-	return &writeback.Error{
-		Reason: writeback.DirectoryAccessDenied,
-		Hint:   "Let the delegated account read " + attribute + " of the users: authenticated users may by default.",
-		Cause:  errors.New(attribute + " is not readable"),
-	}
-}
-
 // lockedOut believes the controller's own computation; where it may not be read, a lockout counts as lasting.
 func lockedOut(n *numbers, state writeback.PasswordState) bool {
 	computed, readable := n.get("msDS-User-Account-Control-Computed")
@@ -102,9 +87,9 @@ func lockedOut(n *numbers, state writeback.PasswordState) bool {
 	return computed&lockoutFlag != 0
 }
 
-// primaryGroup puts the relative id of the primary group into the account's domain. Empty when it is not readable.
+// primaryGroup puts the relative id of the primary group into the account's domain. Empty when either is not readable.
 func primaryGroup(accountSID string, rid int64) string {
-	if rid == 0 {
+	if rid == 0 || accountSID == "" {
 		return ""
 	}
 	return fmt.Sprintf("%s-%d", accountSID[:strings.LastIndexByte(accountSID, '-')], rid)
