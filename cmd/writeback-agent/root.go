@@ -86,6 +86,7 @@ func newRoot() *cobra.Command {
 		Long: `writeback-agent runs on a domain-joined host, holds one outbound connection to a cloud queue (Azure Service Bus),
 takes signed and sealed password requests from it, decides, and writes them into Active Directory over LDAPS.
 The portal gets a signed answer with the exact reason.`,
+		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArguments,

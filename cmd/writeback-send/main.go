@@ -6,6 +6,9 @@ import (
 	"os"
 )
 
+// version is set at build time by -ldflags "-X main.version=...".
+var version = "development"
+
 func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

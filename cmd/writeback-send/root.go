@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use: "writeback-send", Short: "Ask the agents for a password reset or an unlock, and print the answer", Long: longHelp,
+		Use: "writeback-send", Short: "Ask the agents for a password reset or an unlock, and print the answer", Long: longHelp, Version: version,
 		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
