@@ -111,10 +111,12 @@ func (l *Ledger) commit(group []*step) {
 	switch {
 	case errors.Is(err, errNothingWritten):
 	case err != nil:
+		l.failed = true
 		for i := range results {
 			results[i] = err
 		}
 	default:
+		l.failed = false
 		l.records, l.pending = current.records, current.pending
 		if current.posted {
 			l.signal()

@@ -50,6 +50,7 @@ type Ledger struct {
 	records int
 	pending int
 	broken  error
+	failed  bool // the last commit did not reach the disk
 
 	clock clock
 }

@@ -34,6 +34,7 @@ const (
 const (
 	metaFormat      = "format"
 	metaHighestTime = "highest_time"
+	metaProof       = "proof" // there for a moment, see Prune
 )
 
 func buckets() []string {

@@ -12,8 +12,12 @@ const pruneGroup = 500
 
 // Prune forgets what has run out: records KeepAfterExpiry after their request expired, last writes after the same time,
 // and results that are no longer worth sending. It returns how many records it removed. A record that is unresolved, or
-// not yet audited, is kept however old it is.
+// not yet audited, is kept however old it is. After a commit that failed it succeeds only when the disk takes writes again, also
+// with nothing to forget.
 func (l *Ledger) Prune(ctx context.Context) (int, error) {
+	if err := l.prove(ctx); err != nil {
+		return 0, err
+	}
 	total := 0
 	for {
 		removed, more := 0, false
@@ -36,6 +40,29 @@ func (l *Ledger) Prune(ctx context.Context) (int, error) {
 			return total, nil
 		}
 	}
+}
+
+// proofSize is more than the next few commits need, so that pages which happen to be free do not pass for room on the disk.
+const proofSize = 64 << 10
+
+// prove writes something after a commit that failed, and removes it again.
+func (l *Ledger) prove(ctx context.Context) error {
+	proof := []byte(metaProof)
+	err := l.change(ctx, func(c *change) error {
+		if !l.failed {
+			return nil
+		}
+		return c.put(bucketMeta, proof, make([]byte, proofSize))
+	})
+	if err != nil {
+		return err
+	}
+	return l.change(ctx, func(c *change) error {
+		if c.tx.Bucket([]byte(bucketMeta)).Get(proof) == nil {
+			return nil
+		}
+		return c.remove(bucketMeta, proof)
+	})
 }
 
 // forgetRecords removes up to most records that have run out, oldest first.
