@@ -40,7 +40,7 @@ func (p *Pipeline) keepSilent(j *job, end *ending) writeback.Reason {
 	return reason
 }
 
-// answerWithoutRecord answers from memory, or a request too old to matter. A full outbox only costs the repeated answer.
+// answerWithoutRecord answers from memory, or what no record is made of. A full outbox only costs the repeated answer.
 func (p *Pipeline) answerWithoutRecord(j *job, end *ending) writeback.Reason {
 	ctx := context.WithoutCancel(p.life)
 	result := p.sign(entry{claims: j.claims}, end.outcome)
@@ -73,7 +73,8 @@ func (p *Pipeline) answerAndRemember(j *job, end *ending) writeback.Reason {
 			return p.keepSilent(j, p.ledgerFailed(ctx, err))
 		}
 	}
-	stored := p.store(entry{claims: j.claims, event: j.event(), cause: end.err, sent: j.sent}, end.outcome, end.outcome.Verdict != writeback.Unknown)
+	lookedFor := j.sent && end.outcome.Verdict == writeback.Unknown
+	stored := p.store(entry{claims: j.claims, event: j.event(), cause: end.err, sent: j.sent}, end.outcome, !lookedFor)
 	p.observe(StepStored, j)
 	if !stored && !j.sent {
 		return p.keepSilent(j, silent(writeback.AgentStorageUnavailable, errors.New("the outcome could not be stored")))

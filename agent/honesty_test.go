@@ -168,3 +168,35 @@ func TestAnOlderRequestDoesNotOverwriteANewerOneOnAnotherController(t *testing.T
 		check(t, "older", expect{writeback.Complete, writeback.NotWritten, writeback.RequestSuperseded, false}, w.deliver(older))
 	})
 }
+
+// A broker that keeps tokens until they have expired and then repeats them must not fill the audit, nor ask the directory each time.
+func TestTheAnswerToAnExpiredRequestIsRemembered(t *testing.T) {
+	for name, o := range map[string]order{
+		"found out":    {user: "alice", age: 2 * time.Minute},
+		"not openable": {user: "alice", age: 2 * time.Minute, openErr: writeback.NewError(writeback.EnvelopeUndecryptable, nil)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				request, token := w.ask(o)
+				again := w.deliver(token)
+				again.Replayed = true
+				w.directory.resolve = func() error { panic("asked again") }
+				check(t, "second delivery", again, w.deliver(token))
+				check(t, "audit lines", 1, len(w.auditKinds(request)))
+				if record := w.record(request); !record.Settled {
+					t.Errorf("somebody goes on looking for a write that nobody here sent: %+v", record)
+				}
+			})
+		})
+	}
+}
+
+func TestAnExpiredRequestIsAskedAboutAgainOnceTheDirectoryIsBack(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		_, token := w.ask(order{user: "alice", age: 2 * time.Minute})
+		w.directory.resolve = func() error { return writeback.NewError(writeback.DirectoryUnavailable, nil) }
+		check(t, "while it is away", expect{writeback.Complete, writeback.Unknown, writeback.DirectoryUnavailable, false}, w.deliver(token))
+		w.directory.resolve = nil
+		check(t, "when it is back", expect{writeback.Complete, writeback.NotWritten, writeback.RequestExpired, false}, w.deliver(token))
+	})
+}

@@ -167,7 +167,7 @@ type answerKind string
 
 const (
 	answerStored  answerKind = "stored"  // store the outcome, then answer
-	answerOnce    answerKind = "once"    // answer without storing: from memory, or too late to matter
+	answerOnce    answerKind = "once"    // answer without storing: from memory, or while a directory is away
 	answerAlready answerKind = "already" // a watch has stored and answered
 	answerNot     answerKind = "not"     // say nothing
 )

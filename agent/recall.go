@@ -152,7 +152,10 @@ func (p *Pipeline) tooLate(ctx context.Context, j *job) *ending {
 	default:
 		end = p.lookBack(ctx, j, err)
 	}
-	end.answer = answerOnce
+	end.answer = answerStored // a token that a broker repeats without end costs no more than its removal
+	if end.outcome.Verdict == writeback.Unknown && writeback.Lookup(end.outcome.Reason).Class == writeback.ClassDirectory {
+		end.answer = answerOnce // the directory may be back the next time
+	}
 	return end
 }
 

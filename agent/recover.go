@@ -94,7 +94,7 @@ func (p *Pipeline) adoptOne(ctx context.Context, key writeback.RequestKey, accou
 func (p *Pipeline) awaitWatch(ctx context.Context, j *job, record ledger.Record) *ending {
 	w, found := p.watches.find(record.Key)
 	if !found {
-		return silent(writeback.DirectoryOutcomeUnknown, fmt.Errorf("the outcome of %s could not be stored; the next start finds out", record.Key))
+		return silent(writeback.DirectoryOutcomeUnknown, fmt.Errorf("the outcome of %s could not be stored; it is found out once the disk works", record.Key))
 	}
 	p.lend(j, w)
 	select {
