@@ -1,7 +1,7 @@
-// Package archtest keeps the house's rules by machine: who may import what, which library has which owner, what may not
+// Package archtest keeps the rules of docs/architecture.md by machine: who may import what, which library has which owner, what may not
 // appear in the source at all. Its test runs every rule over the module; a breach fails with the place, the rule and the reason.
 //
-// The rules are the table in [Rules]. Two maps say how the house is built, and change when it does:
+// The rules are the table in [Rules]. Two maps say how the repository is built, and change when it does:
 //
 //   - layers (layers.go): for each package, which packages of the module it may import. A package without an entry is a
 //     breach too: a new room gets its place first.

@@ -16,7 +16,7 @@ type layer struct {
 	andTests []string
 }
 
-// layers is the map of the house, from the ground up; the first entry that fits a package decides.
+// layers is the map of the repository, from the bottom up; the first entry that fits a package decides.
 func layers() []layer {
 	vocabulary := []string{"internal/secret", "internal/writeback"}
 	rooms := []string{"agent", "agent/...", "relay", "relay/...", "ldapwriter", "internal/writeback", "internal/secret"}

@@ -36,10 +36,10 @@ func (b Breach) String() string {
 	return fmt.Sprintf("%s:%d: %s [%s: %s]", b.File, b.Line, b.What, b.Rule, b.Why)
 }
 
-// Rules returns the rules of the house.
+// Rules returns the rules of this repository.
 func Rules() []Rule {
 	return []Rule{
-		// How the house is built.
+		// How the repository is built.
 		{"layers", "imports point downwards, and rooms do not know one another", checkLayers},
 		{"libraries", "one owner per library, so that each can be replaced or fixed in one place", checkLibraries},
 		{"linked", "emulators and fakes belong to the lab; an installed program must not carry them", checkLinked},

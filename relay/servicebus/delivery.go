@@ -50,7 +50,7 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// newDelivery describes a message in the vocabulary of the house. The body is nil where the message is no single block of bytes.
+// newDelivery describes a message in the vocabulary of internal/writeback. The body is nil where the message is no single block of bytes.
 func newDelivery(message *azservicebus.ReceivedMessage, receiver *azservicebus.Receiver) *writeback.Delivery {
 	handle := &held{message: message, receiver: receiver}
 	handle.setUntil(message.LockedUntil, time.Now())
