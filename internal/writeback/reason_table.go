@@ -56,7 +56,7 @@ var reasonTable = [...]ReasonInfo{
 
 	{
 		Reason: RequestExpired, Class: ClassRequest, Verdict: NotWritten, Settlement: Complete, Retry: true, EventID: 2100,
-		Meaning: "The request was older than its own expiry when it could have been served.",
+		Meaning: "The request expired before this agent could serve it. The outcome is unknown where another agent may have written in time.",
 		Person:  "It took too long. Please try again.",
 		Remedy:  "If this happens often, compare the clocks of portal, agent and controllers, and look for a backlog in the queue.",
 	},
