@@ -8,11 +8,11 @@
 //	1  received   the relay hands over the message; size and content type        (pipeline.go)
 //	2  verified   signature, issuer, audience; nothing is decrypted before this  (open.go)
 //	3  opened     the part sealed for this agent's key                           (open.go)
-//	4  recalled   seen before? answer from memory or find out. New: judge times,
-//	              then write "claimed" into the ledger                           (recall.go)
+//	4  recalled   seen before? answer from memory or find out. New: "claimed"
+//	              goes into the ledger; then times, issuer, password are judged  (recall.go)
 //	5  resolved   exactly one account on one controller; from here on its GUID   (decide.go)
-//	6  admitted   the guard: issuer, password, account; nobody else's newer
-//	              password is overwritten                                        (decide.go)
+//	6  admitted   the guard judges the account; nobody else's newer password
+//	              is overwritten                                                 (decide.go)
 //	7  recorded   the intent, in the audit and then in the ledger ("writing")    (write.go)
 //	8  written    a last look, then one Modify                                   (write.go)
 //	9  stored     outcome, signed result and outbox in one commit, then audit    (conclude.go)
