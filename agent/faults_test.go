@@ -417,6 +417,17 @@ func TestAPanicEndsOneRequestOnly(t *testing.T) {
 			check(t, "delivery", written, w.deliver(token))
 		})
 	})
+	t.Run("while finding out", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.loseAnswers(true)
+			w.directory.state = func() error { panic(newPassword) }
+			request, token := w.ask(order{user: "alice"})
+			check(t, "settlement", writeback.Complete, w.handle(token).Settlement)
+			w.directory.state = nil
+			w.maintain(time.Minute)
+			check(t, "afterwards", writeback.Written, w.record(request).Outcome.Verdict)
+		})
+	})
 }
 
 func TestALostAnswerToAnUnlockIsFoundOut(t *testing.T) {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ type watch struct {
 	shown    ProbeResult  // what it showed; notProbed if that was lost with an earlier process
 
 	offered  chan struct{} // a password came in
+	settled  sync.Once
 	answered chan struct{} // closed when the first outcome is stored
 	first    writeback.Outcome
 }
@@ -62,15 +64,25 @@ func (j *job) handOver() (release func()) {
 	return release
 }
 
-// start runs w until it knows or gives up.
+// start runs w until it knows or gives up. A panic ends the watch and not the process: the record stays unresolved, and
+// maintenance has somebody else look.
 func (p *Pipeline) start(w *watch) {
 	p.watches.add(w)
 	p.running.Go(func() {
 		defer p.watches.remove(w)
 		defer w.release()
 		defer w.forget()
+		defer p.containWatch(w)
 		p.run(w)
 	})
+}
+
+func (p *Pipeline) containWatch(w *watch) {
+	if fault := recover(); fault != nil {
+		p.Log.WithField("request", w.record.Key.String()).WithField("stack", string(debug.Stack())).
+			Errorf("a search for an outcome was ended by a panic of type %T", fault)
+		w.settleFirst(writeback.Answer(writeback.DirectoryOutcomeUnknown, writeback.Detail{}))
+	}
 }
 
 func (w *watch) forget() {
@@ -97,9 +109,12 @@ func (p *Pipeline) run(w *watch) {
 	p.revise(w)
 }
 
+// settleFirst lets everybody go who waits for the first outcome; there is only one.
 func (w *watch) settleFirst(outcome writeback.Outcome) {
-	w.first = outcome
-	close(w.answered)
+	w.settled.Do(func() {
+		w.first = outcome
+		close(w.answered)
+	})
 }
 
 // answerWatch stores the first outcome; the waiting delivery is released even if the disk refuses, because the record on
