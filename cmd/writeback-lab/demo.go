@@ -17,7 +17,7 @@ func newDemo() *cobra.Command {
 requests of a portal: good ones, refused ones and hostile ones. Shows what the portal sees of each, and then proves it in
 the directory: the new password logs on, the old one does not, a repeated request wrote once, a forged one nothing.
 
-Everything is made anew in a temporary folder and removed afterwards. It takes about a quarter of a minute, and waits once
+Everything is made anew in a temporary folder and removed afterwards. It takes some ten seconds, and waits once
 on purpose: a request sealed for another agent is handed back three times before it is answered.
 
 Exit code: 0 everything ended as it should, 1 something did not.`,
