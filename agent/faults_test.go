@@ -61,6 +61,14 @@ func TestALostWriteIsNeverCalledNotWritten(t *testing.T) {
 	})
 }
 
+func TestAFailureWithoutAReasonMayHaveBeenSent(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.answerWrites(errors.New("surprise"))
+		_, token := w.ask(order{user: "alice"})
+		check(t, "delivery", unknown, w.deliver(token))
+	})
+}
+
 func TestAWriteThatIsCarriedOutLaterRevisesTheAnswerOnce(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		var carryOut func()

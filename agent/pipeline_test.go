@@ -251,6 +251,7 @@ func TestRefusalsOfGuardAndDirectoryAreAnswered(t *testing.T) {
 		"no controller":  {func(w *world) { w.directory.resolve = func() error { return refusal(writeback.DirectoryUnavailable) } }, "alice", writeback.DirectoryUnavailable},
 		"no right":       {func(w *world) { w.answerWrites(refusal(writeback.DirectoryAccessDenied)) }, "alice", writeback.DirectoryAccessDenied},
 		"policy refuses": {func(w *world) { w.answerWrites(refusal(writeback.PasswordInHistory)) }, "alice", writeback.PasswordInHistory},
+		"form refused":   {func(w *world) { w.answerWrites(refusal(writeback.AgentInternal)) }, "alice", writeback.AgentInternal},
 		"untyped error":  {func(w *world) { w.directory.resolve = func() error { return errors.New("surprise") } }, "alice", writeback.AgentInternal},
 		"clocks differ":  {func(w *world) { w.directory.skew = 61 * time.Second }, "alice", writeback.AgentMisconfigured},
 		"time unreadable": {func(w *world) {

@@ -50,13 +50,19 @@ func (p *Pipeline) write(ctx context.Context, j *job) *ending {
 	switch {
 	case err == nil:
 		return nil
-	case reason == writeback.DirectoryOutcomeUnknown || reason == writeback.AgentInternal:
+	case reason == writeback.DirectoryOutcomeUnknown || !hasReason(err):
 		p.log(j).WithError(err).Warn("the answer to a write was lost: finding out")
 		return p.findOut(ctx, j)
 	case writeback.Lookup(reason).Class == writeback.ClassPassword:
 		return p.refusedPassword(ctx, j, err)
 	}
 	return refuse(err)
+}
+
+// hasReason tells what the directory said from what nobody foresaw: after that a Modify may have left.
+func hasReason(err error) bool {
+	var typed *writeback.Error
+	return errors.As(err, &typed)
 }
 
 // lastLook makes sure that the write still may happen. If not, the record says again that nothing was sent.
