@@ -61,7 +61,7 @@ func (c checker) relay(path string, relay *Relay) {
 func (c checker) policy(path string, policy Policy) {
 	oneOf(c, member(path, "hints"), policy.Hints, HintsRequire, HintsWarn, HintsAllow)
 	within(c, member(path, "max_request_life"), policy.MaxRequestLife, time.Second, 120*time.Second)
-	within(c, member(path, "clock_skew"), policy.ClockSkew, 0, 30*time.Second)
+	within(c, member(path, "clock_skew"), policy.ClockSkew, time.Second, 30*time.Second) // the rooms take 0 for their default
 	within(c, member(path, "write_timeout"), policy.WriteTimeout, 100*time.Millisecond, 30*time.Second)
 	within(c, member(path, "controller_search"), policy.ControllerSearch, 100*time.Millisecond, time.Minute)
 }

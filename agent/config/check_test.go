@@ -86,6 +86,7 @@ func TestValues(t *testing.T) {
 		"hints":                    {"agent: a1", "agent: a1\npolicy: {hints: maybe}", []string{"policy.hints: unknown value"}},
 		"life beyond the lock":     {"agent: a1", "agent: a1\npolicy: {max_request_life: 121s}", []string{"policy.max_request_life: is out of range"}},
 		"skew beyond the lock":     {"agent: a1", "agent: a1\npolicy: {clock_skew: 31s}", []string{"policy.clock_skew: is out of range"}},
+		"no skew, which is 30 s":   {"agent: a1", "agent: a1\npolicy: {clock_skew: 0s}", []string{"policy.clock_skew: is out of range"}},
 		"write timeout":            {"agent: a1", "agent: a1\npolicy: {write_timeout: 0s}", []string{"policy.write_timeout: is out of range"}},
 		"controller search":        {"agent: a1", "agent: a1\npolicy: {controller_search: 2m}", []string{"policy.controller_search: is out of range"}},
 		"audit size":               {"agent: a1", "agent: a1\naudit: {max_file_size: 1KiB}", []string{"audit.max_file_size: is out of range"}},

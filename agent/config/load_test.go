@@ -59,14 +59,14 @@ func TestWrittenValuesReplaceTheDefaults(t *testing.T) {
 	dir := installation(t)
 	got, err := load(t, dir, minimal+`
 state_dir: state
-policy: {hints: warn, max_request_life: 1m, clock_skew: 0s}
+policy: {hints: warn, max_request_life: 1m, clock_skew: 1s}
 audit: {max_file_size: 1GiB}
 log: {level: debug, format: json}
 `)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := config.Policy{Hints: config.HintsWarn, MaxRequestLife: time.Minute, WriteTimeout: 5 * time.Second, ControllerSearch: 10 * time.Second}
+	want := config.Policy{Hints: config.HintsWarn, MaxRequestLife: time.Minute, ClockSkew: time.Second, WriteTimeout: 5 * time.Second, ControllerSearch: 10 * time.Second}
 	if diff := cmp.Diff(want, got.Policy); diff != "" {
 		t.Errorf("policy (-want +got):\n%s", diff)
 	}
