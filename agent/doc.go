@@ -19,7 +19,8 @@
 //	10 settled    the reason decides, in writeback.Settle; the relay does it     (pipeline.go)
 //
 // When a write was sent and its answer was lost, a watch finds out what happened from the directory's own evidence
-// (watch.go, evidence.go). The same watch resolves what an earlier process left behind (recover.go).
+// (watch.go, evidence.go). The same watch resolves what an earlier process left behind (recover.go). Beside them: keylock.go makes
+// requests for one account follow one another, clock.go notices a clock that went back, events.go makes the audit's events.
 //
 // # Rooms
 //

@@ -1,5 +1,5 @@
 // Package health keeps what is wrong with the agent at the moment: named conditions, each with a severity, since when, why and
-// what to do. The status, the metrics and the log read them; the intake gate obeys them.
+// what to do. The status and the log read them; the intake gate obeys them.
 //
 // A sick domain is a condition but never closes the gate: requests for it are answered with the reason, since a person waits for
 // each of them, and the other domains go on. The gate closes only where the agent could not remember or record what it does.

@@ -21,7 +21,10 @@ const (
 )
 
 // usageError is a wrong command line.
-type usageError struct{ error }
+type usageError struct {
+	error
+	command string // whose help tells how it is right
+}
 
 // run is the whole program, callable from a test. It ends early when ctx does.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -35,7 +38,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage):
-		_, _ = fmt.Fprintf(stderr, "writeback-lab: %v\nRun \"writeback-lab --help\" for the commands.\n", err)
+		_, _ = fmt.Fprintf(stderr, "writeback-lab: %v\n  See %q.\n", err, usage.command+" --help")
 		return exitUsage
 	}
 	_, _ = fmt.Fprintf(stderr, "writeback-lab: %v\n", err)
@@ -54,7 +57,7 @@ through the real agent and proves what became of them; "serve" leaves that to yo
 		Args:          noArguments,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err, cmd.CommandPath()} })
 	root.AddCommand(newDemo(), newServe())
 	return root
 }
@@ -68,7 +71,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	for _, suggestion := range cmd.SuggestionsFor(args[0]) {
 		text += fmt.Sprintf("; did you mean %q?", suggestion)
 	}
-	return usageError{errors.New(text)}
+	return usageError{errors.New(text), cmd.CommandPath()}
 }
 
 // styleOf finds out how to write to out: colours and progress for terminals only, and no colours where the user wants none
