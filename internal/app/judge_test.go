@@ -175,6 +175,31 @@ func TestRulesOfAnIssuer(t *testing.T) {
 	}
 }
 
+// However its name is written in the configuration, the agent never resets the account it logs on with.
+func TestTheBindAccountIsProtectedUnderItsNameAsTheControllerWritesIt(t *testing.T) {
+	rules, faulty := app.GuardRules(&config.Config{Domains: []config.Domain{{
+		Name: "corp.example.com", Bind: config.Bind{User: "cn=Svc Writeback, ou=Staff, dc=corp,dc=example,dc=com"},
+		Scope: config.Scope{Include: []string{"DC=corp,DC=example,DC=com"}},
+	}}})
+	if len(faulty) > 0 {
+		t.Fatalf("faulty: %v", faulty)
+	}
+	rules.Issuers["portal"] = guard.IssuerRules{Identifiers: []writeback.IdentifierKind{writeback.ByGUID}, WholeDirectory: true}
+	made, err := guard.New(rules)
+	check(t, err)
+	request := &writeback.Request{
+		Claims: writeback.Claims{Issuer: "portal", Operation: writeback.OpReset}, Subject: writeback.Subject{Kind: writeback.ByGUID},
+	}
+	account := writeback.Account{
+		GUID: writeback.GUID{1}, SID: "S-1-5-21-1-2-3-1104", Domain: "corp.example.com", ObjectClasses: []string{"user"},
+		UserAccountControl: writeback.UACNormalAccount, TokenGroups: []string{"S-1-5-21-1-2-3-513"},
+		DistinguishedName: "CN=Svc Writeback,OU=Staff,DC=corp,DC=example,DC=com", Containers: rules.Domains["corp.example.com"].Include,
+	}
+	if reason := writeback.ReasonOf(made.CheckAccount(request, account, time.Now())); reason != writeback.PolicyProtectedUser {
+		t.Errorf("a reset of the agent's own account: %s, want %s", reason, writeback.PolicyProtectedUser)
+	}
+}
+
 func TestNamesThatAreNoneAreAllReported(t *testing.T) {
 	_, faulty := app.GuardRules(&config.Config{
 		Domains: []config.Domain{{Name: "d", Scope: config.Scope{Include: []string{"DC=d", "no name"}, Exclude: []string{"="}}}},

@@ -31,7 +31,7 @@ func guardRules(cfg *config.Config, add func(path string, err error)) guard.Rule
 		everywhere = append(everywhere, included...)
 		rules.Domains[domain.Name] = guard.DomainRules{
 			Include: included, Exclude: excluded, ProtectedGroups: domain.ProtectedGroups,
-			ProtectedAccounts: domain.ProtectedAccounts, BindAccounts: []string{domain.Bind.User},
+			ProtectedAccounts: domain.ProtectedAccounts, BindAccounts: bindNames(domain.Bind.User),
 		}
 	}
 	for i, issuer := range cfg.Issuers {
@@ -39,6 +39,15 @@ func guardRules(cfg *config.Config, add func(path string, err error)) guard.Rule
 		rules.Issuers[issuer.ID] = issuerRules(issuer, scope, everywhere)
 	}
 	return rules
+}
+
+// bindNames returns the name the agent logs on with; a distinguished name also without the spaces that a controller takes in a
+// bind, and never writes.
+func bindNames(user string) []string {
+	if name, err := ldapwriter.NormalizeDN(user); err == nil {
+		return []string{user, name}
+	}
+	return []string{user}
 }
 
 // issuerRules gives an issuer without a scope of its own that of all domains.
