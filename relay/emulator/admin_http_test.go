@@ -151,10 +151,11 @@ func TestAdminTimes(t *testing.T) {
 
 // A client that waits for a session hears at once that there will be none.
 func TestAdminDeleteEndsWaiting(t *testing.T) {
-	cfg, attached := standard(), make(chan struct{}, 9)
+	cfg := standard()
+	var attached atomic.Int32
 	cfg.Fault = func(_ context.Context, e emulator.Event) emulator.Fault {
 		if e.Op == emulator.OpAttach {
-			attached <- struct{}{}
+			attached.Add(1)
 		}
 		return emulator.Fault{}
 	}
@@ -167,8 +168,9 @@ func TestAdminDeleteEndsWaiting(t *testing.T) {
 	}()
 	other, err := c.AcceptSessionForQueue(within(t), sessionQueue, "held", nil)
 	must(t, err)
-	<-attached
-	<-attached
+	for ctx := within(t); attached.Load() < 2; time.Sleep(time.Millisecond) {
+		must(t, ctx.Err())
+	}
 	_, err = a.DeleteQueue(within(t), sessionQueue, nil)
 	must(t, err)
 	if err := <-waiting; err == nil {

@@ -1,7 +1,6 @@
 package emulator_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -292,7 +291,7 @@ func TestCopyWhileRunning(t *testing.T) {
 	s := newServer(t, cfg)
 	c := connect(t, s)
 	send(t, c, sessionQueue, "settled in", inSession("s"))
-	stop := make(chan struct{})
+	ctx, stop := within(t), make(chan struct{})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -303,17 +302,17 @@ func TestCopyWhileRunning(t *testing.T) {
 				return
 			default:
 			}
-			if err := sender.SendMessage(context.Background(), &azservicebus.Message{Body: make([]byte, 5000)}, nil); err != nil {
+			if err := sender.SendMessage(ctx, &azservicebus.Message{Body: make([]byte, 5000)}, nil); err != nil {
 				t.Errorf("send: %v", err)
 				return
 			}
-			msgs, err := r.ReceiveMessages(context.Background(), 1, nil)
+			msgs, err := r.ReceiveMessages(ctx, 1, nil)
 			if err != nil {
 				t.Errorf("receive: %v", err)
 				return
 			}
 			for _, m := range msgs {
-				if err := r.CompleteMessage(context.Background(), m, nil); err != nil {
+				if err := r.CompleteMessage(ctx, m, nil); err != nil {
 					t.Errorf("complete: %v", err)
 				}
 			}
