@@ -377,3 +377,40 @@ func TestAnAgentThatIsStoppedBeforeItRunsEndsInOrder(t *testing.T) {
 		t.Fatal("it does not end")
 	}
 }
+
+// What one portal signs, however wrong, is that portal's fault alone: it is told, and the intake stays open for the others.
+func TestASignedRequestAgainstTheRulesIsAnsweredAndHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		claim  string
+		value  any
+		reason writeback.Reason
+	}{
+		"a claim of a newer protocol": {"crit", "x", writeback.RequestUnsupported},
+		"an operation of one":         {"op", "rename", writeback.RequestUnsupported},
+		"a claim of the wrong type":   {"auth_time", "noon", writeback.EnvelopeMalformed},
+		"a life too long":             {"exp", time.Now().Add(time.Hour).Unix(), writeback.EnvelopeMalformed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := install(t)
+			agent := in.start(t)
+			agent.ready(t)
+			portal := in.portal(t)
+			draft := portal.Draft(in.user(t, "ada"), newPassword())
+			draft.Claims[c.claim] = c.value
+			token, err := portal.Token(draft)
+			check(t, err)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			result, err := portal.Exchange(ctx, token)
+			check(t, err)
+			wantOutcome(t, result.Outcome, writeback.NotWritten, c.reason)
+			wantOutcome(t, in.reset(t, portal, "ben", newPassword()), writeback.Written, writeback.ReasonOK)
+			report := agent.status(t, "nothing in hand", func(r status.Report) bool { return r.Relay.InHand == 0 })
+			if report.Overall != health.OK {
+				t.Errorf("overall %s: %+v", report.Overall, report.Conditions)
+			}
+		})
+	}
+}
