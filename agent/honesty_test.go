@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -198,5 +199,18 @@ func TestAnExpiredRequestIsAskedAboutAgainOnceTheDirectoryIsBack(t *testing.T) {
 		check(t, "while it is away", expect{writeback.Complete, writeback.Unknown, writeback.DirectoryUnavailable, false}, w.deliver(token))
 		w.directory.resolve = nil
 		check(t, "when it is back", expect{writeback.Complete, writeback.NotWritten, writeback.RequestExpired, false}, w.deliver(token))
+	})
+}
+
+// Without a readable expiry an answer could be asked for without end: it is kept as a sample, under its own reason.
+func TestASignedRequestWithoutAnExpiryIsASample(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		request, _ := w.ask(order{user: "alice"})
+		request.ExpiresAt = time.Time{}
+		token := w.envelope.put("endless", sealed{
+			request: request, signed: true, verifyErr: writeback.NewError(writeback.EnvelopeMalformed, errors.New("exp is missing")),
+		})
+		check(t, "delivery", expect{Settlement: writeback.Discard, Reason: writeback.EnvelopeMalformed}, w.deliver(token))
+		check(t, "counted", []writeback.Reason{writeback.EnvelopeMalformed}, w.recorder.discarded)
 	})
 }

@@ -60,8 +60,11 @@ func (p *Pipeline) open(ctx context.Context, j *job) *ending {
 }
 
 // refuseUnopened answers a request that was signed but cannot be served. If the ledger knows the request already, its
-// outcome stands and is not touched.
+// outcome stands and is not touched. Without a readable expiry it gets silence: it could be repeated and answered without end.
 func (p *Pipeline) refuseUnopened(ctx context.Context, j *job, err error) *ending {
+	if j.claims.ExpiresAt.IsZero() {
+		return silent(writeback.ReasonOf(err), err)
+	}
 	record, known, ledgerErr := p.Ledger.Get(ctx, j.claims.Key())
 	if ledgerErr != nil {
 		return p.ledgerFailed(ctx, ledgerErr)
