@@ -63,11 +63,11 @@ func fitsInTime(intent ledger.Intent, now writeback.PasswordState, writeTimeout 
 // an older request of the same user is not somebody else's; that for a newer one counts also where the controller has not heard
 // of it yet.
 func superseded(claims writeback.Claims, state writeback.PasswordState, last ledger.LastWrite, hasLast bool) bool {
-	if hasLast && last.IssuedAt.After(claims.IssuedAt) {
+	since := claims.IssuedAt.Add(-clockTolerance)
+	if hasLast && last.IssuedAt.After(claims.IssuedAt) && !last.WrittenAt.Before(since) {
 		return true
 	}
-	changed := state.ChangedAtLocal()
-	if changed.Before(claims.IssuedAt.Add(-clockTolerance)) {
+	if state.ChangedAtLocal().Before(since) {
 		return false
 	}
 	return !hasLast || !isOurs(last, state)

@@ -86,6 +86,9 @@ func TestSuperseded(t *testing.T) {
 		"our own write, then somebody else's":   {noon.Add(time.Second), ptr(own(6, noon.Add(-time.Minute))), true},
 		"our own write from another evidence":   {noon.Add(time.Second), &ledger.LastWrite{Version: 7, VersionSource: writeback.VersionKeyNumber}, true},
 		"a newer request's, not replicated yet": {noon.Add(-time.Hour), ptr(own(8, noon.Add(time.Minute))), true},
+		"another portal's fast clock": {noon.Add(-10 * time.Second), &ledger.LastWrite{
+			Version: 7, VersionSource: writeback.VersionReplication, IssuedAt: noon.Add(20 * time.Second), WrittenAt: noon.Add(-10 * time.Second),
+		}, false},
 		"an older one's, not replicated yet":    {noon.Add(-time.Hour), ptr(own(8, noon.Add(-time.Minute))), false},
 		"an old password that we wrote, anyway": {noon.Add(-time.Hour), ptr(own(7, noon.Add(-time.Hour))), false},
 	} {
