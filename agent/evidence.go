@@ -70,7 +70,8 @@ func superseded(claims writeback.Claims, state writeback.PasswordState, last led
 	if state.ChangedAtLocal().Before(since) {
 		return false
 	}
-	return !hasLast || !isOurs(last, state)
+	ownOlder := hasLast && isOurs(last, state) && !last.IssuedAt.After(claims.IssuedAt)
+	return !ownOlder
 }
 
 // isOurs reports whether the password in place is the one that our last recorded write of the account left.

@@ -89,6 +89,9 @@ func TestSuperseded(t *testing.T) {
 		"another portal's fast clock": {noon.Add(-10 * time.Second), &ledger.LastWrite{
 			Version: 7, VersionSource: writeback.VersionReplication, IssuedAt: noon.Add(20 * time.Second), WrittenAt: noon.Add(-10 * time.Second),
 		}, false},
+		"a newer request's, slow to take effect": {noon, &ledger.LastWrite{
+			Version: 7, VersionSource: writeback.VersionReplication, IssuedAt: noon.Add(20 * time.Second), WrittenAt: noon.Add(-6 * time.Second),
+		}, true},
 		"an older one's, not replicated yet":    {noon.Add(-time.Hour), ptr(own(8, noon.Add(-time.Minute))), false},
 		"an old password that we wrote, anyway": {noon.Add(-time.Hour), ptr(own(7, noon.Add(-time.Hour))), false},
 	} {
