@@ -51,7 +51,7 @@ func (p *Pipeline) admit(ctx context.Context, j *job) *ending {
 }
 
 func alreadyUnlocked(j *job) *ending {
-	if j.account.Password.LockoutTimeSet {
+	if j.account.Password.LockoutTimeSet || j.account.LockedOut {
 		return nil
 	}
 	return finish(writeback.Answer(writeback.AlreadyApplied, writeback.Detail{}))

@@ -394,6 +394,19 @@ func TestUnlock(t *testing.T) {
 	})
 }
 
+// lockoutTime that may not be read looks like none; the controller's own word, that the account is locked out, counts.
+func TestAnUnlockIsNotCalledAppliedWhereTheLockoutCannotBeRead(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.directory.edit("alice", func(a *account) { a.LockedOut = true })
+		_, token := w.ask(order{user: "alice", operation: writeback.OpUnlock})
+		check(t, "delivery", written, w.deliver(token))
+		check(t, "unlocks", 1, w.directory.user("alice").unlocks)
+		w.loseAnswers(false)
+		_, token = w.ask(order{user: "alice", operation: writeback.OpUnlock})
+		check(t, "a lost answer", unknown, w.deliver(token))
+	})
+}
+
 func TestNewRefusesAnIncompleteConfig(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		config := w.config

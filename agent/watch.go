@@ -163,7 +163,8 @@ func (p *Pipeline) examine(ctx context.Context, w *watch) (outcome writeback.Out
 		return writeback.Outcome{}, false
 	}
 	if w.intent.Operation == writeback.OpUnlock {
-		return writeback.Answer(writeback.AlreadyApplied, writeback.Detail{}), !state.LockoutTimeSet
+		wasSeen := w.intent.Seen.LockoutTimeSet // else it cannot be seen now that it is gone
+		return writeback.Answer(writeback.AlreadyApplied, writeback.Detail{}), wasSeen && !state.LockoutTimeSet
 	}
 	if compare(w.intent.Seen, state) != movedByOne {
 		return writeback.Outcome{}, false
