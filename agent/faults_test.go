@@ -347,7 +347,9 @@ func TestNoWriteWhenTheQueuesLockWouldEnd(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		request, token := w.ask(order{user: "alice"})
 		short := delivery(token, 1)
-		short.LockedUntil = func() time.Time { return time.Now().Add(4 * time.Second) }
+		w.observer.when(agent.StepRecorded, func() {
+			short.LockedUntil = func() time.Time { return time.Now().Add(4 * time.Second) }
+		})
 		check(t, "disposition", writeback.Disposition{Reason: writeback.AgentLockLost, Settlement: writeback.Abandon}, w.pipeline.Handle(t.Context(), short))
 		check(t, "state", ledger.StateClaimed, w.record(request).State)
 		check(t, "redelivery", written, w.deliver(token))

@@ -374,6 +374,33 @@ func TestAnOutcomeThatMissedTheAuditIsReconciled(t *testing.T) {
 	})
 }
 
+func TestNoWriteForAQueueWhoseLocksAreTooShort(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		_, token := w.ask(order{user: "alice"})
+		short := delivery(token, 1)
+		locked := time.Now().Add(time.Minute) // Azure's default; the request lives for a minute, plus 30 s of skew
+		short.LockedUntil = func() time.Time { return locked }
+		check(t, "settlement", writeback.Complete, w.pipeline.Handle(t.Context(), short).Settlement)
+		outcome := w.last().Outcome
+		check(t, "outcome", writeback.Outcome{
+			Verdict: writeback.NotWritten, Reason: writeback.AgentMisconfigured, Detail: writeback.Detail{Hint: "lock_duration"},
+		}, outcome)
+		check(t, "writes", 0, w.directory.user("alice").writes)
+	})
+}
+
+func TestAClaimToLiveForEverIsNotRememberedForEver(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		request, _ := w.ask(order{user: "alice"})
+		request.ExpiresAt = time.Now().Add(1000 * time.Hour)
+		token := w.envelope.put("for ever", sealed{request: request, password: newPassword, openErr: writeback.NewError(writeback.EnvelopeUndecryptable, nil)})
+		w.deliver(token)
+		if got := time.Until(w.record(request).ExpiresAt); got > 24*time.Hour {
+			t.Errorf("remembered for %s", got)
+		}
+	})
+}
+
 func TestPing(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		_, token := w.ask(order{operation: writeback.OpPing})

@@ -92,8 +92,16 @@ func (p *Pipeline) distrustClock(ctx context.Context) *ending {
 	return silent(writeback.AgentStorageUnavailable, err)
 }
 
+// longestMemory bounds what a request may claim as its expiry in the ledger: one that claims more is refused for that, however
+// often it comes, and must not be remembered for ever.
+const longestMemory = 24 * time.Hour
+
 func (p *Pipeline) claim(ctx context.Context, j *job) error {
-	_, existed, err := p.Ledger.Claim(ctx, j.claims)
+	claims := j.claims
+	if latest := p.Now().Add(longestMemory); claims.ExpiresAt.After(latest) {
+		claims.ExpiresAt = latest
+	}
+	_, existed, err := p.Ledger.Claim(ctx, claims)
 	if err != nil {
 		return err
 	}
@@ -114,11 +122,29 @@ func (p *Pipeline) judge(j *job) *ending {
 	}
 	switch j.claims.Operation {
 	case writeback.OpReset, writeback.OpUnlock:
+		if err := p.judgeLock(j); err != nil {
+			return refuse(err)
+		}
 		return p.judgeContent(j.request)
 	case writeback.OpPing:
 		return finish(writeback.Outcome{Verdict: writeback.OK, Reason: writeback.ReasonOK})
 	}
 	return refuse(writeback.NewError(writeback.RequestUnsupported, fmt.Errorf("operation %q", j.claims.Operation)))
+}
+
+// judgeLock refuses to write for a queue whose locks are shorter than requests live: after a crash another agent would get the
+// message while it may still write.
+func (p *Pipeline) judgeLock(j *job) error {
+	dead := j.claims.ExpiresAt.Add(p.Limits.Skew)
+	locked := j.delivery.LockedUntil()
+	if !locked.Before(dead) {
+		return nil
+	}
+	return &writeback.Error{
+		Reason: writeback.AgentMisconfigured, Detail: writeback.Detail{Hint: "lock_duration"},
+		Hint:  "Set the lock duration of the requests queue to 5 minutes.",
+		Cause: fmt.Errorf("the queue's lock ends %s before the request does", dead.Sub(locked).Round(time.Second)),
+	}
 }
 
 // judgeContent refuses what no directory need be asked about.

@@ -65,6 +65,7 @@ func (c *controller) account(seen sighting) (writeback.Account, error) {
 		ObjectClasses:      e.GetEqualFoldAttributeValues("objectClass"),
 		UserAccountControl: uint32(n.value("userAccountControl")),
 		AccountExpires:     fileTime(n.value("accountExpires")),
+		ExpiryKnown:        e.GetEqualFoldAttributeValue("accountExpires") != "",
 		LockoutTimeSet:     state.LockoutTimeSet,
 		LockedOut:          lockedOut(&n, state),
 		AdminCount:         int(n.value("adminCount")),

@@ -64,7 +64,7 @@ func TestContractAccountIsComplete(t *testing.T) {
 			DistinguishedName: "CN=bob,OU=Staff,DC=corp,DC=example,DC=com",
 			Containers:        []string{"ou=staff,dc=corp,dc=example,dc=com", "dc=corp,dc=example,dc=com", "dc=example,dc=com", "dc=com"},
 			SAMAccountName:    "bob", UserPrincipalName: "bob@corp.example.com",
-			ObjectClasses: []string{"top", "person", "organizationalPerson", "user"}, UserAccountControl: writeback.UACNormalAccount,
+			ObjectClasses: []string{"top", "person", "organizationalPerson", "user"}, ExpiryKnown: true, UserAccountControl: writeback.UACNormalAccount,
 			PrimaryGroupSID: domainSID + "-513", TokenGroups: got.TokenGroups, Password: got.Password,
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

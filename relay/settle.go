@@ -13,6 +13,10 @@ import (
 // again, and the ledger makes that harmless.
 func (l *Loop) settle(ctx context.Context, delivery *writeback.Delivery, disposition writeback.Disposition) {
 	// Settling goes on when the handlers are cancelled: a message that is given back is served by somebody else at once.
+	if disposition.Settlement == writeback.Leave {
+		l.tally.settled(disposition.Settlement, nil)
+		return
+	}
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.config.SettleTimeout)
 	defer cancel()
 	var err error

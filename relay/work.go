@@ -24,16 +24,16 @@ func (l *Loop) work(ctx context.Context, stopping <-chan struct{}, delivery *wri
 	l.settle(ctx, delivery, disposition)
 }
 
-// handle calls the handler and turns a panic into a disposition: the message goes back to the queue, where the ledger's record
-// of it makes every later delivery harmless.
+// handle calls the handler and turns a panic into a disposition. Nobody knows how far the handler got, so the message is left to
+// its lock: what comes back after that has expired, and can write nothing.
 func (l *Loop) handle(ctx context.Context, delivery *writeback.Delivery) (disposition writeback.Disposition) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			l.tally.panicked()
 			l.log.WithFields(map[string]any{
 				"panic": describePanic(cause), "stack": string(debug.Stack()), "delivery_count": delivery.Count,
-			}).Error("relay: a handler panicked; the message goes back to the queue")
-			disposition = writeback.Disposition{Reason: writeback.AgentInternal, Settlement: writeback.Abandon}
+			}).Error("relay: a handler panicked; its message is left to the queue's lock")
+			disposition = writeback.Disposition{Reason: writeback.AgentInternal, Settlement: writeback.Leave}
 		}
 	}()
 	return l.config.Handler.Handle(ctx, delivery)

@@ -153,6 +153,8 @@ func checkAdminCount(account writeback.Account) error {
 // checkState refuses accounts whose owner could not log on with the new password anyway.
 func checkState(request *writeback.Request, account writeback.Account, now time.Time) error {
 	switch {
+	case !account.ExpiryKnown:
+		return unreadable("accountExpires")
 	case account.Disabled():
 		return refusal(writeback.UserDisabled, "userAccountControl is %#x", account.UserAccountControl)
 	case !account.AccountExpires.IsZero() && !now.Before(account.AccountExpires):

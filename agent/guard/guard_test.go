@@ -85,6 +85,7 @@ func account() writeback.Account {
 		ObjectClasses: []string{"top", "person", "organizationalPerson", "user"}, UserAccountControl: writeback.UACNormalAccount,
 		PrimaryGroupSID: domainSID + "-513",
 		TokenGroups:     []string{domainSID + "-513", domainSID + "-1200", "S-1-5-32-545"},
+		ExpiryKnown:     true,
 	}
 }
 

@@ -63,7 +63,8 @@ type Account struct {
 	UserPrincipalName  string
 	ObjectClasses      []string
 	UserAccountControl uint32
-	AccountExpires     time.Time // zero: never
+	AccountExpires     time.Time // zero: never, if it is known
+	ExpiryKnown        bool      // accountExpires was readable
 	LockedOut          bool      // lockoutTime is set and the lockout has not run out
 	LockoutTimeSet     bool      // lockoutTime is not 0, whether or not the lockout still counts
 	AdminCount         int

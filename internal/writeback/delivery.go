@@ -24,6 +24,8 @@ const (
 	Complete Settlement = "complete"
 	// Abandon gives the message back at once: nothing was sent to any directory, somebody else or a later try may serve it.
 	Abandon Settlement = "abandon"
+	// Leave does nothing: nobody gets the message before the queue's lock on it has run out.
+	Leave Settlement = "leave"
 	// Discard removes a message that could not be verified. A few an hour are kept as dead-letter samples.
 	Discard Settlement = "discard"
 )

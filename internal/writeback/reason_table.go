@@ -19,7 +19,7 @@ var reasonTable = [...]ReasonInfo{
 
 	{
 		Reason: EnvelopeMalformed, Class: ClassEnvelope, Settlement: Discard, EventID: 2000,
-		Meaning: "The message is not a request token: wrong content type, too large, or against the rules of the format.",
+		Meaning: "The message is not a request token: wrong content type, too large, or against the rules of the format. Answered only if it is a request that a trusted portal has signed, and its expiry can be read.",
 		Person:  "The request could not be read.",
 		Remedy:  "Look at the samples in the dead-letter queue. If your portal sent them, correct its format; if not, find out who else may send to the queue.",
 	},
@@ -272,7 +272,7 @@ var reasonTable = [...]ReasonInfo{
 	},
 	{
 		Reason: AgentInternal, Class: ClassAgent, Verdict: NotWritten, Settlement: Complete, Retry: true, EventID: 2701,
-		Meaning: "A fault in the agent, contained to this request; nothing was sent to the directory.",
+		Meaning: "A fault in the agent, contained to this request; nothing was changed in the directory.",
 		Person:  "Something went wrong. Please try again later.",
 		Remedy:  "Report the log entry with the request's id to the maintainers: this is a bug.",
 	},
