@@ -3,6 +3,7 @@ package envelope_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/password-writeback/writeback/internal/writeback"
@@ -13,8 +14,8 @@ import (
 // user names whom a draft is about.
 func user(members ...string) func(*envelopetest.Draft) {
 	named := make(map[string]any)
-	for i := 0; i < len(members); i += 2 {
-		named[members[i]] = members[i+1]
+	for pair := range slices.Chunk(members, 2) {
+		named[pair[0]] = pair[1]
 	}
 	return inner("user", named)
 }
@@ -100,6 +101,7 @@ func (m *maker) acceptedForms() []recipe {
 			text, _ := json.Marshal(d.Sealed)
 			d.RawSealed = envelopetest.Pad([]byte(strings.Replace(string(text), `"jti"`, `"\u006ati"`, 1)))
 		}},
+		{name: "sealed-by-the-document", description: "Sealed step by step as the specification's text says, without a JOSE library.", edit: m.sealedUnder(func(map[string]any) {})},
 		{name: "nothing-optional", description: "Neither auth_time nor amr.", edit: all(without(claims, "auth_time"), without(claims, "amr"))},
 		{name: "methods-16", description: "The greatest number of methods.", edit: claim("amr", strings.Split("a b c d e f g h i j k l m n o p", " "))},
 		{name: "ids-longest", description: "jti and reply of 64 characters.", edit: func(d *envelopetest.Draft) {

@@ -127,6 +127,18 @@ func sharedPoint(t *testing.T, key curveKey, header []byte) []byte {
 	return z
 }
 
+// contentCipher is AES-GCM with the content key of a shared point, and the input of the hash that the key is.
+func contentCipher(t *testing.T, z []byte) (gcm cipher.AEAD, input []byte) {
+	t.Helper()
+	input = slices.Concat([]byte{0, 0, 0, 1}, z, []byte("\x00\x00\x00\x07A256GCM\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00"))
+	content := sha256.Sum256(input)
+	block, err := aes.NewCipher(content[:])
+	must(t, err)
+	gcm, err = cipher.NewGCM(block)
+	must(t, err)
+	return gcm, input
+}
+
 func exampleSealing(t *testing.T, g golden) []printed {
 	t.Helper()
 	compact := sealedEntry(t, g.Request)
@@ -134,12 +146,8 @@ func exampleSealing(t *testing.T, g golden) []printed {
 	header, nonce, ciphertext, tag := decodeText(t, p[0]), decodeText(t, p[2]), decodeText(t, p[3]), decodeText(t, p[4])
 	key, _ := readCurveKey(t, g.SealingKey)
 	z := sharedPoint(t, key, header)
-	input := slices.Concat([]byte{0, 0, 0, 1}, z, []byte("\x00\x00\x00\x07A256GCM\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00"))
+	gcm, input := contentCipher(t, z)
 	content := sha256.Sum256(input)
-	block, err := aes.NewCipher(content[:])
-	must(t, err)
-	gcm, err := cipher.NewGCM(block)
-	must(t, err)
 	plain, err := gcm.Open(nil, nonce, slices.Concat(ciphertext, tag), []byte(p[0]))
 	must(t, err)
 	text := bytes.TrimRight(plain, " ")

@@ -180,6 +180,11 @@ func (m *maker) rejectedJSON() []recipe {
 	text("half-a-surrogate-pair", "A name of a member holds a \\u escape that is half of a pair.", swap(`{`, `{"\ud800":1,`))
 	text("too-deep", "Twenty levels.", swap(`{`, `{"nbf":`+strings.Repeat("[", 20)+strings.Repeat("]", 20)+`,`))
 	text("too-many", "65 elements in an array.", swap(`{`, `{"nbf":[`+strings.Repeat("1,", 64)+`1],`))
+	var many strings.Builder
+	for i := range 64 {
+		fmt.Fprintf(&many, `"%043d":"a.b.c.d.e",`, i)
+	}
+	text("too-many-members", "65 sealed entries.", swap(`"sealed":{`, `"sealed":{`+many.String()))
 	return fill(stepVerify, writeback.EnvelopeMalformed, false, recipes...)
 }
 

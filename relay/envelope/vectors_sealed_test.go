@@ -2,7 +2,10 @@ package envelope_test
 
 import (
 	"bytes"
+	"crypto/ecdh"
+	"crypto/rand"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/password-writeback/writeback/internal/writeback"
@@ -83,6 +86,37 @@ func (m *maker) resealed(recipient envelope.PublicKey, of *envelopetest.Draft) f
 	}
 }
 
+// sealedUnder seals with an epk that is edited before it is authenticated: all else is as it should be.
+func (m *maker) sealedUnder(edit func(epk map[string]any)) func(*envelopetest.Draft) {
+	return func(d *envelopetest.Draft) {
+		key, _ := readCurveKey(m.t, m.jwk(m.agentNew))
+		recipient, err := ecdh.P256().NewPublicKey(slices.Concat([]byte{4}, decodeText(m.t, key.X), decodeText(m.t, key.Y)))
+		must(m.t, err)
+		oneTime, err := ecdh.P256().GenerateKey(rand.Reader)
+		must(m.t, err)
+		point := oneTime.PublicKey().Bytes()
+		epk := map[string]any{"kty": "EC", "crv": "P-256", "x": envelopetest.Base64(point[1:33]), "y": envelopetest.Base64(point[33:])}
+		edit(epk)
+		header, err := json.Marshal(map[string]any{"alg": "ECDH-ES", "enc": "A256GCM", "cty": "json", "kid": m.agentNew.KeyID(), "epk": epk})
+		must(m.t, err)
+		text, err := json.Marshal(d.Sealed)
+		must(m.t, err)
+		z, err := oneTime.ECDH(recipient)
+		must(m.t, err)
+		d.Claims["sealed"] = map[string]any{m.agentNew.KeyID(): m.encrypted(envelopetest.Base64(header), z, envelopetest.Pad(text))}
+	}
+}
+
+// encrypted makes a compact JWE of its encoded header and the shared point.
+func (m *maker) encrypted(header string, z, plaintext []byte) string {
+	gcm, _ := contentCipher(m.t, z)
+	nonce := make([]byte, gcm.NonceSize())
+	_, _ = rand.Read(nonce)
+	sealed := gcm.Seal(nil, nonce, plaintext, []byte(header))
+	cut := len(sealed) - gcm.Overhead()
+	return strings.Join([]string{header, "", envelopetest.Base64(nonce), envelopetest.Base64(sealed[:cut]), envelopetest.Base64(sealed[cut:])}, ".")
+}
+
 func (m *maker) rejectedPoints() []recipe {
 	one, zero := envelopetest.Base64([]byte{31: 1}), envelopetest.Base64(make([]byte, 32))
 	ec := func(members ...string) map[string]any {
@@ -98,10 +132,13 @@ func (m *maker) rejectedPoints() []recipe {
 		recipe{name: "epk-off-the-curve", description: "A point that is not on P-256: an invalid-curve attack.", edit: jwe("epk", ec())},
 		recipe{name: "epk-zero", description: "Both coordinates are 0.", edit: jwe("epk", ec("x", zero, "y", zero))},
 		recipe{name: "epk-beyond-the-field", description: "A coordinate greater than the field's prime.", edit: jwe("epk", ec("x", envelopetest.Base64(bytes.Repeat([]byte{0xff}, 32))))},
-		recipe{name: "epk-other-curve", description: "crv is P-384.", edit: jwe("epk", ec("crv", "P-384"))},
+		recipe{name: "epk-other-curve", description: "crv is P-384, and the point is the right one on P-256.", edit: m.sealedUnder(func(epk map[string]any) { epk["crv"] = "P-384" })},
+		recipe{name: "epk-other-kty", description: "kty is OKP, and the point is the right one on P-256.", edit: m.sealedUnder(func(epk map[string]any) { epk["kty"] = "OKP" })},
+		recipe{name: "epk-without-crv", description: "epk does not hold crv, and the point is the right one.", edit: m.sealedUnder(func(epk map[string]any) { delete(epk, "crv") })},
+		recipe{name: "epk-member-unknown", description: "epk holds kid, and the point is the right one.", edit: m.sealedUnder(func(epk map[string]any) { epk["kid"] = "x" })},
 		recipe{name: "epk-other-type", description: "An X25519 key.", edit: jwe("epk", map[string]any{"kty": "OKP", "crv": "X25519", "x": one})},
 		recipe{name: "epk-short", description: "Coordinates without their leading zeros.", edit: jwe("epk", ec("x", "AQ", "y", "AQ"))},
-		recipe{name: "epk-private", description: "epk holds a private key.", edit: jwe("epk", ec("d", one))},
+		recipe{name: "epk-private", description: "epk holds d, and the point is the right one.", edit: m.sealedUnder(func(epk map[string]any) { epk["d"] = one })},
 	)
 }
 
