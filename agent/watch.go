@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"github.com/password-writeback/writeback/agent/ledger"
 	"github.com/password-writeback/writeback/internal/secret"
 	"github.com/password-writeback/writeback/internal/writeback"
@@ -122,6 +124,8 @@ func (w *watch) settleFirst(outcome writeback.Outcome) {
 func (p *Pipeline) answerWatch(w *watch, outcome writeback.Outcome) {
 	defer w.settleFirst(outcome)
 	p.store(p.entryOf(w), outcome, outcome.Verdict != writeback.Unknown)
+	p.Log.WithFields(logrus.Fields{"request": w.record.Key.String(), "outcome": outcome.Verdict, "reason": outcome.Reason}).
+		Info("a write whose answer was lost was looked for")
 }
 
 // revise keeps looking and corrects the answer at most once, from unknown to written.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -336,7 +337,10 @@ func shortFolder(t *testing.T) string {
 	return folder
 }
 
-func newPassword() secret.Value { return secret.NewString("Next-Aa1-" + rand.Text()) }
+func newPassword() secret.Value {
+	random, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120)) // letters would now and then spell a name, which is refused
+	return secret.NewString("Next-Aa1-" + random.String())
+}
 
 func quiet(t *testing.T) logrus.FieldLogger {
 	t.Helper()

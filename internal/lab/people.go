@@ -2,7 +2,7 @@ package lab
 
 import (
 	"crypto/rand"
-	"encoding/base64"
+	"math/big"
 
 	"github.com/password-writeback/writeback/internal/secret"
 	"github.com/password-writeback/writeback/ldapwriter/adtest"
@@ -68,9 +68,9 @@ func domain(newPassword func(login string) secret.Value) adtest.Domain {
 // anchor is a person's mS-DS-ConsistencyGuid, by which a cloud directory knows the account: here the login, padded to 16 bytes.
 func anchor(login string) []byte { return append([]byte(login), make([]byte, 16-len(login))...) }
 
-// newPassword makes a password nobody has seen: 120 random bits behind a beginning that satisfies the complexity rule.
+// newPassword makes a password nobody has seen: 120 random bits behind a beginning that satisfies the complexity rule. The bits
+// are written as digits, because letters would now and then spell the name of a person, which the policy refuses.
 func newPassword(beginning string) secret.Value {
-	raw := make([]byte, 15)
-	_, _ = rand.Read(raw) // never fails, see crypto/rand
-	return secret.NewString(beginning + "Aa1-" + base64.RawURLEncoding.EncodeToString(raw))
+	random, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120)) // never fails, see crypto/rand
+	return secret.NewString(beginning + "Aa1-" + random.String())
 }
