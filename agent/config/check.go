@@ -37,10 +37,10 @@ func (c checker) config(cfg *Config) {
 	oneOf(c, "log.format", cfg.Log.Format, "text", "json")
 }
 
-// agentID checks the agent's name, which comes from the host where the file has none.
+// agentID checks the agent's name, which is made from the host's where the file has none.
 func (c checker) agentID(id string) {
 	if !c.inFile("agent") && !idRule().matches(id) {
-		c.add("agent", "the host name cannot serve as the agent's name", "Write agent: and a name. "+idRule().means)
+		c.add("agent", "the host name is not known, so the agent has no name", "Write agent: and a name. "+idRule().means)
 		return
 	}
 	c.name("agent", id, idRule())

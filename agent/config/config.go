@@ -16,7 +16,7 @@ type Config struct {
 	Version int `yaml:"version"`
 	// Group is the audience of the requests this agent serves; agents that stand in for one another share it.
 	Group string `yaml:"group"`
-	// Agent names this agent within its group; default: the host name in lower case.
+	// Agent names this agent within its group; default: "agent-" and a hash of the host name.
 	Agent string `yaml:"agent"`
 	// StateDir holds ledger.db and, unless set elsewhere, audit/ and keys/.
 	StateDir string `yaml:"state_dir"`

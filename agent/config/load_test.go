@@ -94,7 +94,7 @@ func TestAnIssuersListsReplaceTheDefaults(t *testing.T) {
 	}
 }
 
-func TestTheHostNamesTheAgent(t *testing.T) {
+func TestTheAgentIsNamedAfterItsHostWithoutTellingIt(t *testing.T) {
 	dir := installation(t)
 	text := []byte(strings.Replace(minimal, "agent: a1\n", "", 1))
 	named := func(name string, err error) func() (string, error) {
@@ -104,11 +104,11 @@ func TestTheHostNamesTheAgent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Agent != "dc-agent7.corp.example.com" {
+	if got.Agent != "agent-bad9f9b6" {
 		t.Errorf("agent = %q", got.Agent)
 	}
 	for name, hostname := range map[string]func() (string, error){
-		"unknown": named("", errors.New("no name")), "unusable": named("my host", nil),
+		"unknown": named("", errors.New("no name")), "empty": named("", nil),
 	} {
 		_, err := config.Parse(text, dir+"/config.yaml", hostname)
 		if faults := faultsOf(t, err); len(faults) != 1 || faults[0].Path != "agent" || !strings.Contains(faults[0].Problem, "host name") {

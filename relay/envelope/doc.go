@@ -8,10 +8,10 @@
 //
 //  1. [Opener.Verify] checks size, shape and header, finds the pinned key by its thumbprint, checks the signature with that
 //     key's own algorithm, and only then reads the claims. It decrypts nothing and judges no time.
-//  2. [JudgeTimes] compares the claims with a clock. It stands apart, because the agent looks the request up in its memory
-//     first: a repeated request is answered again however late it comes.
-//  3. [Opener.Decrypt] takes only a [Verified] that the same Opener made, opens the entry sealed for one of its keys, and
+//  2. [Opener.Decrypt] takes only a [Verified] that the same Opener made, opens the entry sealed for one of its keys, and
 //     checks that the sealed part speaks of the same request as the signed part.
+//  3. [JudgeTimes] compares the claims with a clock. It stands apart, because the agent looks the request up in its memory
+//     first: a repeated request is answered again however late it comes.
 //
 // The portal's side mirrors it: [Sealer.Seal] makes a request, [ResultVerifier.Verify] checks a result's signature, and
 // [VerifiedResult.For] hands the result out only to the request it answers.
