@@ -108,18 +108,22 @@ func New(config Config) (*Pipeline, error) {
 	}, nil
 }
 
+// complete names everything that is missing, in one go.
 func (c Config) complete() error {
-	missing := map[string]bool{
-		"Envelope": c.Envelope == nil, "Signer": c.Signer == nil, "Directory": c.Directory == nil, "Guard": c.Guard == nil,
-		"Ledger": c.Ledger == nil, "Audit": c.Audit == nil, "Health": c.Health == nil, "Recorder": c.Recorder == nil,
-		"Now": c.Now == nil, "Log": c.Log == nil, "Group": c.Group == "", "Agent": c.Agent == "",
-	}
-	for name, isMissing := range missing {
-		if isMissing {
-			return fmt.Errorf("agent: the pipeline needs %s", name)
+	var faults []error
+	for _, part := range []struct {
+		name    string
+		missing bool
+	}{
+		{"Group", c.Group == ""}, {"Agent", c.Agent == ""}, {"Envelope", c.Envelope == nil}, {"Signer", c.Signer == nil},
+		{"Directory", c.Directory == nil}, {"Guard", c.Guard == nil}, {"Ledger", c.Ledger == nil}, {"Audit", c.Audit == nil},
+		{"Health", c.Health == nil}, {"Recorder", c.Recorder == nil}, {"Now", c.Now == nil}, {"Log", c.Log == nil},
+	} {
+		if part.missing {
+			faults = append(faults, fmt.Errorf("agent: Config.%s is missing", part.name))
 		}
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
 type unobserved struct{}

@@ -3,6 +3,7 @@ package agent_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -437,9 +438,10 @@ func TestAnUnlockIsNotCalledAppliedWhereTheLockoutCannotBeRead(t *testing.T) {
 func TestNewRefusesAnIncompleteConfig(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		config := w.config
-		config.Guard = nil
-		if _, err := agent.New(config); err == nil {
-			t.Error("a pipeline without a guard was made")
+		config.Guard, config.Audit = nil, nil
+		_, err := agent.New(config)
+		if err == nil || !strings.Contains(err.Error(), "Guard") || !strings.Contains(err.Error(), "Audit") {
+			t.Errorf("a pipeline without guard and audit: %v, want both named", err)
 		}
 	})
 }
