@@ -116,11 +116,17 @@ func TestThePasswordIsTypedWithoutEcho(t *testing.T) {
 
 func TestAnInterruptTurnsTheEchoOnAgain(t *testing.T) {
 	_, program := openTerminal(t)
+	// The read outlives the interrupt (a program would end now) and sets the terminal's state when the terminal goes away. Its descriptor is
+	// never closed: another test's terminal could get the same number, and lose its state to this read.
+	terminal, err := unix.Dup(int(program.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
 	asked := make(prompts, 8)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		_, err := readTerminal(ctx, asked, int(program.Fd()))
+		_, err := readTerminal(ctx, asked, terminal)
 		done <- err
 	}()
 	<-asked
