@@ -22,21 +22,27 @@ const (
 // Algorithm is the JWA name (RFC 7518) of the one algorithm a key admits.
 type Algorithm string
 
-// The algorithms of suite ec-1.
+// The algorithms. Suite ec-1 is ES256 and ECDHES; suite rsa-1 is ES256 or PS256, and RSAOAEP256. A request may mix them: the signature
+// goes by the portal's key, each sealed entry by the agent's.
 const (
-	ES256  Algorithm = "ES256"   // ECDSA on P-256 with SHA-256
-	ECDHES Algorithm = "ECDH-ES" // key agreement on P-256, direct, with A256GCM
+	ES256      Algorithm = "ES256"        // ECDSA on P-256 with SHA-256
+	PS256      Algorithm = "PS256"        // RSASSA-PSS with SHA-256, MGF1 with SHA-256, a salt of 32 bytes; RSA of 3072 or 4096 bits
+	ECDHES     Algorithm = "ECDH-ES"      // key agreement on P-256, direct, with A256GCM
+	RSAOAEP256 Algorithm = "RSA-OAEP-256" // RSA-OAEP with SHA-256 and MGF1 with SHA-256, with A256GCM; RSA of 3072 or 4096 bits
 )
 
 // algorithm is one row of the suites: all that differs from one algorithm to the next. Another suite is two more rows.
 type algorithm struct {
 	name Algorithm
 	use  Use
-	// The key's JWK members beside kid, use and alg; check judges a parsed public key, match whether a private key's halves belong together,
-	// which go-jose does not look at.
+	// The members of the public and, beside them, of the private JWK besides kid, use and alg; check judges a parsed public key, match whether
+	// a private key's halves belong together, which go-jose does not look at.
 	members []string
-	check   func(public any) error
-	match   func(private any) error
+	private []string
+	// the length in bytes of the members that are coordinates; 0 where they are numbers as short as they can be.
+	coordinate int
+	check      func(public any) error
+	match      func(private any) error
 	// generate makes a private key that go-jose can hold.
 	generate func() (any, error)
 	// sealing only: the JWE header's members, the length of the encrypted key, and how a private key finds the content key.
@@ -51,12 +57,21 @@ type algorithm struct {
 var algorithms = [...]algorithm{
 	{
 		name: ES256, use: UseSign,
-		members: []string{"kty", "crv", "x", "y"}, check: checkP256, match: matchP256, generate: generateP256,
+		members: []string{"kty", "crv", "x", "y"}, private: []string{"d"}, coordinate: 32, check: checkP256, match: matchP256, generate: generateP256,
 	},
 	{
 		name: ECDHES, use: UseSeal,
-		members: []string{"kty", "crv", "x", "y"}, check: checkP256, match: matchP256, generate: generateP256,
+		members: []string{"kty", "crv", "x", "y"}, private: []string{"d"}, coordinate: 32, check: checkP256, match: matchP256, generate: generateP256,
 		header: []string{"alg", "enc", "kid", "cty", "epk"}, encryptedKey: 0, open: agree,
+	},
+	{
+		name: PS256, use: UseSign,
+		members: []string{"kty", "n", "e"}, private: rsaPrivate(), check: checkRSA, match: matchRSA, generate: generateRSA,
+	},
+	{
+		name: RSAOAEP256, use: UseSeal,
+		members: []string{"kty", "n", "e"}, private: rsaPrivate(), check: checkRSA, match: matchRSA, generate: generateRSA,
+		header: []string{"alg", "enc", "kid", "cty"},
 	},
 }
 

@@ -11,8 +11,15 @@ import (
 	"github.com/password-writeback/writeback/internal/secret"
 )
 
-// maxKeySet bounds a JWK or JWK Set in bytes.
-const maxKeySet = 256 << 10
+const (
+	// maxKeySet bounds a JWK or JWK Set in bytes.
+	maxKeySet = 256 << 10
+	// maxOwnMembers bounds the members that make one key: RSA of 4096 bits takes 3.2 kB.
+	maxOwnMembers = 4 << 10
+)
+
+// errNotCanonical is why a key is refused whose numbers are not written as RFC 7518 says.
+var errNotCanonical = errors.New("a number of the key is not base64url in its one canonical form")
 
 // jwkFile is what we write beside the key's own members: RFC 7517 names, and two of our own.
 type jwkFile struct {
@@ -141,7 +148,7 @@ func parsePublicKey(members object) (PublicKey, error) {
 			return PublicKey{}, errors.New("JWK: this is a private key; hand over only the exported public one")
 		}
 	}
-	row, parsed, err := parseJWK(members)
+	row, parsed, err := parseJWK(members, false)
 	if err != nil {
 		return PublicKey{}, err
 	}
@@ -171,7 +178,7 @@ func parsePrivateKey(text []byte) (PrivateKey, error) {
 	if _, found := members.get("d"); !found {
 		return PrivateKey{}, errors.New("JWK: not a private key")
 	}
-	row, parsed, err := parseJWK(members)
+	row, parsed, err := parseJWK(members, true)
 	if err != nil {
 		return PrivateKey{}, err
 	}
@@ -188,7 +195,7 @@ func parsePrivateKey(text []byte) (PrivateKey, error) {
 }
 
 // parseJWK finds the row that use and alg name, and lets go-jose read the key.
-func parseJWK(members object) (algorithm, jose.JSONWebKey, error) {
+func parseJWK(members object, private bool) (algorithm, jose.JSONWebKey, error) {
 	f := fields{members: members}
 	use, alg := f.text("use", nameForm()), f.text("alg", nameForm())
 	if f.fault != nil {
@@ -201,28 +208,64 @@ func parseJWK(members object) (algorithm, jose.JSONWebKey, error) {
 	if row.use != Use(use) {
 		return algorithm{}, jose.JSONWebKey{}, fmt.Errorf("JWK: alg %s needs use %q", alg, row.use)
 	}
+	own, err := ownMembers(members, row, private)
+	defer clear(own)
+	if err != nil {
+		return algorithm{}, jose.JSONWebKey{}, fmt.Errorf("JWK: %w", err)
+	}
 	var parsed jose.JSONWebKey
-	if err := parsed.UnmarshalJSON(ownMembers(members, row)); err != nil {
+	if err := parsed.UnmarshalJSON(own); err != nil {
 		return algorithm{}, jose.JSONWebKey{}, errors.New("JWK: not a key of its alg")
 	}
 	return row, parsed, nil
 }
 
 // ownMembers keeps only what makes the key itself: RFC 7517 says that members nobody understands are ignored, and go-jose would read
-// certificates and the like.
-func ownMembers(members object, row algorithm) []byte {
-	text := []byte{'{'}
-	for _, m := range members {
-		if m.name != "d" && !slices.Contains(row.members, m.name) {
-			continue
+// certificates and the like. All that make the key must be there, and in the one form they have.
+func ownMembers(members object, row algorithm, private bool) ([]byte, error) {
+	names := row.members
+	if private {
+		names = slices.Concat(names, row.private)
+	}
+	text := make([]byte, 0, maxOwnMembers)
+	text = append(text, '{')
+	for i, name := range names {
+		value, found := members.get(name)
+		if !found {
+			return text, fmt.Errorf("the member %q of a key for %s is missing", name, row.name)
 		}
-		if len(text) > 1 {
+		if len(text)+len(name)+len(value)+4 > cap(text) {
+			return text, errNotCanonical
+		}
+		if name != "kty" && name != "crv" && !isCanonicalNumber(value, row) {
+			return text, errNotCanonical
+		}
+		if i > 0 {
 			text = append(text, ',')
 		}
-		text = append(appendQuoted(text, []byte(m.name)), ':')
-		text = append(text, m.value...)
+		text = append(appendQuoted(text, []byte(name)), ':')
+		text = append(text, value...)
 	}
-	return append(text, '}')
+	return append(text, '}'), nil
+}
+
+// isCanonicalNumber reports whether value is a number of a key as RFC 7518 has it: base64url of all bytes of a coordinate, or of as few bytes as
+// an RSA number needs. Another form would stand for the same key under the same name.
+func isCanonicalNumber(value rawValue, row algorithm) bool {
+	text, err := unquote(value)
+	defer clear(text)
+	if err != nil {
+		return false
+	}
+	number, err := decodeBase64(text)
+	defer clear(number)
+	if err != nil || len(number) == 0 {
+		return false
+	}
+	if row.coordinate > 0 {
+		return len(number) == row.coordinate
+	}
+	return number[0] != 0
 }
 
 // checkKeyID refuses a key that states another name than its own.

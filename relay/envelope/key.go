@@ -74,16 +74,17 @@ type PrivateKey struct {
 	reveal  func() any // as go-jose takes it
 }
 
-// GenerateSigningKey makes a key that signs: requests for a portal, results for an agent.
-func GenerateSigningKey() (PrivateKey, error) { return generate(ES256) }
+// GenerateSigningKey makes a key that signs, of the usual suite: requests for a portal, results for an agent.
+func GenerateSigningKey() (PrivateKey, error) { return GenerateKey(ES256) }
 
-// GenerateSealingKey makes a key that opens what portals seal for an agent.
-func GenerateSealingKey() (PrivateKey, error) { return generate(ECDHES) }
+// GenerateSealingKey makes a key that opens what portals seal for an agent, of the usual suite.
+func GenerateSealingKey() (PrivateKey, error) { return GenerateKey(ECDHES) }
 
-func generate(name Algorithm) (PrivateKey, error) {
+// GenerateKey makes a key for one algorithm; its use follows from that. RSA keys have 3072 bits and take about a second to make.
+func GenerateKey(name Algorithm) (PrivateKey, error) {
 	row, ok := lookup(name)
 	if !ok {
-		return PrivateKey{}, fmt.Errorf("unknown algorithm %q", name)
+		return PrivateKey{}, fmt.Errorf("unknown algorithm %.32q", name)
 	}
 	key, err := row.generate()
 	if err != nil {

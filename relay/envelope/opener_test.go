@@ -324,7 +324,8 @@ func TestPeekReadsWhatTheSenderNeeds(t *testing.T) {
 	got, err := envelope.Peek(sealed.Token)
 	must(t, err)
 	want := envelope.Peeked{
-		ID: sealed.Claims.ID, Operation: "unlock", ExpiresAt: sealed.Claims.ExpiresAt, Digest: sealed.Claims.Digest,
+		ID: sealed.Claims.ID, Operation: "unlock", ExpiresAt: sealed.Claims.ExpiresAt,
+		Session: sealed.Claims.ReplySession, Digest: sealed.Claims.Digest,
 	}
 	if got != want {
 		t.Errorf("%+v, want %+v", got, want)
@@ -336,6 +337,17 @@ func TestPeekReadsWhatTheSenderNeeds(t *testing.T) {
 	for _, token := range []string{"", "a.b.c", "e30.e30.AAAA"} {
 		if _, err := envelope.Peek([]byte(token)); writeback.ReasonOf(err) != writeback.EnvelopeMalformed {
 			t.Errorf("%q: %v", token, err)
+		}
+	}
+}
+
+func TestATokenIsKnownByItsShape(t *testing.T) {
+	for text, want := range map[string]bool{
+		"e30.e30.AAAA": true, "e30.AAAA.AAAA": true, "": false, "e30.e30": false, "e30.e30.AAAA\n": false, "e30.e 0.AAAA": false,
+		"e30.\x1b[2J.AAAA": false, "AAAA.e30.AAAA": false, "e30.e30.AAAA.e30": false,
+	} {
+		if got := envelope.LooksLikeToken([]byte(text)); got != want {
+			t.Errorf("%q: %t", text, got)
 		}
 	}
 }

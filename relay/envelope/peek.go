@@ -12,11 +12,12 @@ type Peeked struct {
 	ID        string
 	Operation string
 	ExpiresAt time.Time
+	Session   string // the claim "reply"
 	Digest    writeback.Digest
 }
 
-// Peek reads a request token without any key. It is for the sender, who made the token and needs its id and digest to know the
-// answer; nothing may be decided by it. The error is *[writeback.Error] with the reason envelope.malformed.
+// Peek reads a request token without any key. It is for the sender, who made the token and needs its id, reply session and digest to get
+// the answer and to know it; nothing may be decided by it. The error is *[writeback.Error] with the reason envelope.malformed.
 func Peek(token []byte) (Peeked, error) {
 	parts, err := splitJWS(token)
 	if err != nil {
@@ -33,10 +34,20 @@ func Peek(token []byte) (Peeked, error) {
 	f := &fields{members: members}
 	peeked := Peeked{
 		ID: f.text("jti", idForm()), Operation: f.text("op", nameForm()), ExpiresAt: f.seconds("exp"),
-		Digest: sha256.Sum256(parts.signingInput),
+		Session: f.text("reply", idForm()), Digest: sha256.Sum256(parts.signingInput),
 	}
 	if f.fault != nil {
 		return Peeked{}, fault(writeback.EnvelopeMalformed, "claims: %w", f.fault)
 	}
 	return peeked, nil
+}
+
+// LooksLikeToken reports whether text has the shape of a compact JWS and so holds nothing but base64url and dots. It verifies nothing.
+func LooksLikeToken(text []byte) bool {
+	parts, err := splitJWS(text)
+	if err != nil {
+		return false
+	}
+	_, err = decodeBase64(parts.payload)
+	return err == nil
 }

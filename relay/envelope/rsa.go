@@ -1,0 +1,74 @@
+package envelope
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"math/big"
+)
+
+const (
+	// rsaBits is the size of the RSA keys we make: about the strength of P-256 (NIST SP 800-57 part 1, table 2).
+	rsaBits = 3072
+	// rsaBitsMore is the other size we take, for keys that a hardware store made. Smaller ones are too weak, greater ones only slow.
+	rsaBitsMore = 4096
+	// rsaExponent is the only public exponent we take: small ones weaken what is done carelessly elsewhere, great ones make every
+	// verification slow.
+	rsaExponent = 65537
+)
+
+var (
+	errNotRSA  = errors.New("not an RSA key of 3072 or 4096 bits with the exponent 65537")
+	errRSAPair = errors.New("the private and the public half do not belong together")
+)
+
+// rsaPrivate lists the members that a private JWK needs beside the public ones (RFC 7518 section 6.3.2). All of them: without the primes and
+// the numbers derived from them every operation takes four times as long.
+func rsaPrivate() []string { return []string{"d", "p", "q", "dp", "dq", "qi"} }
+
+// checkRSA accepts a public RSA key of a size we take.
+func checkRSA(public any) error {
+	key, ok := public.(*rsa.PublicKey)
+	if !ok || key.E != rsaExponent || key.N.Bit(0) == 0 {
+		return errNotRSA
+	}
+	if bits := key.N.BitLen(); bits != rsaBits && bits != rsaBitsMore {
+		return errNotRSA
+	}
+	return nil
+}
+
+// matchRSA accepts a private key of two primes of one length whose parts all belong together: with a wrong one a signature could
+// give a prime away. It makes the key ready for use, which would otherwise be done anew for every message.
+func matchRSA(private any) error {
+	key, ok := private.(*rsa.PrivateKey)
+	if !ok || len(key.Primes) != 2 {
+		return errNotRSA
+	}
+	half := key.N.BitLen() / 2
+	for _, prime := range key.Primes {
+		if prime.BitLen() != half {
+			return errRSAPair
+		}
+	}
+	if key.D.Cmp(key.N) >= 0 || !smallerThan(key.Primes, key.Precomputed.Dp, key.Precomputed.Dq) {
+		return errRSAPair
+	}
+	if err := key.Validate(); err != nil {
+		return errRSAPair
+	}
+	key.Precompute()
+	return nil
+}
+
+// smallerThan reports whether each of the numbers is there and smaller than its bound.
+func smallerThan(bounds []*big.Int, numbers ...*big.Int) bool {
+	for i, number := range numbers {
+		if number == nil || number.Cmp(bounds[i]) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func generateRSA() (any, error) { return rsa.GenerateKey(rand.Reader, rsaBits) }
