@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,22 +37,46 @@ type connection struct {
 }
 
 func (c *connection) register(cmd *cobra.Command) {
+	c.registerQueues(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&c.path, "profile", "", "JSON `file` with what stays the same from call to call")
 	flags.StringVar(&c.flags.Issuer, "issuer", "", "this portal's `id`, as the agents know it")
 	flags.StringVar(&c.flags.Group, "group", "", "`name` of the agents' group")
 	flags.StringVar(&c.flags.Key, "key", "", "`file` with this portal's private signing key (see keys new)")
 	flags.StringSliceVar(&c.flags.Agents, "agents", nil, "`file` with agents' public keys (writeback-agent keys export); may be repeated")
+	flags.BoolVar(&c.json, "json", false, "print the answer as JSON")
+}
+
+// registerQueues registers what is needed to reach the queues, with or without keys.
+func (c *connection) registerQueues(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&c.path, "profile", "", "JSON `file` with what stays the same from call to call")
 	flags.StringVar(&c.flags.ConnectionString, "connection-string-file", "", "`file` with the Service Bus connection string")
 	flags.StringVar(&c.flags.ResultsString, "results-connection-string-file", "", "`file` with another connection string for the results queue")
 	flags.StringVar(&c.flags.RequestsQueue, "requests-queue", "", "`name` of the queue the agents listen on")
 	flags.StringVar(&c.flags.ResultsQueue, "results-queue", "", "`name` of this portal's results queue")
 	flags.DurationVar(&c.timeout, "timeout", time.Minute, "how long to wait for the answer")
-	flags.BoolVar(&c.json, "json", false, "print the answer as JSON")
 }
 
-// resolve joins profile and flags and says in one go what is missing.
+// resolve joins profile and flags and says in one go what is missing of all a portal needs.
 func (c *connection) resolve() (profile, error) {
+	joined, err := c.join()
+	if err != nil {
+		return profile{}, err
+	}
+	return joined, joined.complete()
+}
+
+// resolveQueues is resolve for those who hold no keys.
+func (c *connection) resolveQueues() (profile, error) {
+	joined, err := c.join()
+	if err != nil {
+		return profile{}, err
+	}
+	return joined, refuseMissing(joined.missing(forQueues))
+}
+
+// join lays the flags over the profile.
+func (c *connection) join() (profile, error) {
 	var joined profile
 	if c.path != "" {
 		var err error
@@ -70,39 +95,58 @@ func (c *connection) resolve() (profile, error) {
 	if c.timeout <= 0 {
 		return profile{}, usageError{"--timeout is not positive", "give it as 30s or 2m"}
 	}
-	return joined, joined.complete()
+	return joined, nil
 }
+
+// need says who cannot do without a text of a profile.
+type need int
+
+const (
+	forNobody need = iota
+	forPortals
+	forQueues // whoever reaches the queues, portals too
+)
 
 // text is one text of a profile.
 type text struct {
-	flag     string
-	of       func(*profile) *string
-	required bool
-	path     bool
+	flag string
+	of   func(*profile) *string
+	need need
+	path bool
 }
 
 func (profile) texts() []text {
 	return []text{
-		{"issuer", func(p *profile) *string { return &p.Issuer }, true, false},
-		{"group", func(p *profile) *string { return &p.Group }, true, false},
-		{"key", func(p *profile) *string { return &p.Key }, true, true},
-		{"connection-string-file", func(p *profile) *string { return &p.ConnectionString }, true, true},
-		{"results-connection-string-file", func(p *profile) *string { return &p.ResultsString }, false, true},
-		{"requests-queue", func(p *profile) *string { return &p.RequestsQueue }, true, false},
-		{"results-queue", func(p *profile) *string { return &p.ResultsQueue }, true, false},
+		{"issuer", func(p *profile) *string { return &p.Issuer }, forPortals, false},
+		{"group", func(p *profile) *string { return &p.Group }, forPortals, false},
+		{"key", func(p *profile) *string { return &p.Key }, forPortals, true},
+		{"connection-string-file", func(p *profile) *string { return &p.ConnectionString }, forQueues, true},
+		{"results-connection-string-file", func(p *profile) *string { return &p.ResultsString }, forNobody, true},
+		{"requests-queue", func(p *profile) *string { return &p.RequestsQueue }, forQueues, false},
+		{"results-queue", func(p *profile) *string { return &p.ResultsQueue }, forQueues, false},
 	}
 }
 
 func (p profile) complete() error {
-	var missing []string
-	for _, field := range p.texts() {
-		if field.required && *field.of(&p) == "" {
-			missing = append(missing, "--"+field.flag)
-		}
-	}
+	missing := p.missing(forPortals, forQueues)
 	if len(p.Agents) == 0 {
 		missing = append(missing, "--agents")
 	}
+	return refuseMissing(missing)
+}
+
+// missing lists the flags of the texts that are needed and empty.
+func (p profile) missing(needed ...need) []string {
+	var missing []string
+	for _, field := range p.texts() {
+		if slices.Contains(needed, field.need) && *field.of(&p) == "" {
+			missing = append(missing, "--"+field.flag)
+		}
+	}
+	return missing
+}
+
+func refuseMissing(missing []string) error {
 	if len(missing) == 0 {
 		return nil
 	}
@@ -159,11 +203,15 @@ func (p profile) dialConfig() (requester.DialConfig, error) {
 		}
 		config.Agents = append(config.Agents, keys...)
 	}
-	if config.ConnectionString, err = readSecretFile(p.ConnectionString); err != nil {
-		return config, err
-	}
-	if p.ResultsString != "" {
-		config.ResultsConnectionString, err = readSecretFile(p.ResultsString)
-	}
+	config.ConnectionString, config.ResultsConnectionString, err = p.connectionStrings()
 	return config, err
+}
+
+// connectionStrings reads them; the second is empty where the first serves both queues.
+func (p profile) connectionStrings() (requests, results requester.Secret, err error) {
+	if requests, err = readSecretFile(p.ConnectionString); err != nil || p.ResultsString == "" {
+		return requests, results, err
+	}
+	results, err = readSecretFile(p.ResultsString)
+	return requests, results, err
 }

@@ -84,7 +84,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{err.Error(), fmt.Sprintf("see %s --help", cmd.CommandPath())}
 	})
-	root.AddCommand(newReset(), newUnlock(), newPing(), newKeys())
+	root.AddCommand(newReset(), newUnlock(), newPing(), newCarry(), newKeys())
 	return root
 }
 
