@@ -19,8 +19,10 @@ type directory struct {
 	write   func(carryOut func()) error
 	resolve func() error
 	state   func() error
-	probes  int
-	skew    time.Duration
+	// preflight, when set, is what a check hears.
+	preflight func(writeback.Operation) (writeback.Detail, error)
+	probes    int
+	skew      time.Duration
 }
 
 type account struct {
@@ -140,4 +142,13 @@ func (d *directory) Probe(_ context.Context, of writeback.Account, password secr
 		return agent.ProbeOurs, nil
 	}
 	return agent.ProbeNotOurs, nil
+}
+
+func (d *directory) Preflight(_ context.Context, _ writeback.Account, operation writeback.Operation) (writeback.Detail, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.preflight == nil {
+		return writeback.Detail{}, nil
+	}
+	return d.preflight(operation)
 }

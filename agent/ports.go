@@ -37,6 +37,9 @@ type ResultSigner interface {
 type Directory interface {
 	// Resolve finds exactly one account on one controller.
 	Resolve(ctx context.Context, subject writeback.Subject) (writeback.Account, error)
+	// Preflight tells what a reset, change or unlock of the account would meet, whatever the password, without writing: as the error it
+	// would fail with, else as a detail that can be shown beforehand (min_length, history_length, retry_after, warnings).
+	Preflight(ctx context.Context, account writeback.Account, operation writeback.Operation) (writeback.Detail, error)
 	// Write sends one Modify to the account's controller. The reason directory.outcome_unknown means that it may have
 	// been received; with every other reason the controller has answered or nothing was sent.
 	Write(ctx context.Context, account writeback.Account, change writeback.Change) error

@@ -29,6 +29,11 @@ func (d directoryPort) Probe(ctx context.Context, account writeback.Account, pas
 	return agent.ProbeInconclusive, err
 }
 
+// Preflight implements agent.Directory. TEMPORARY: until ldapwriter tells more, nothing is known beforehand.
+func (d directoryPort) Preflight(context.Context, writeback.Account, writeback.Operation) (writeback.Detail, error) {
+	return writeback.Detail{}, nil
+}
+
 func newDirectory(cfg *config.Config, known *secrets, log logrus.FieldLogger) (*ldapwriter.Directory, error) {
 	directory := ldapwriter.Config{SearchBudget: cfg.Policy.ControllerSearch, Log: log}
 	for i, domain := range cfg.Domains {

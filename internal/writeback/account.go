@@ -72,6 +72,8 @@ type Account struct {
 	// TokenGroups are the SIDs of all groups, nested ones too, from a base read of tokenGroups. LDAP leaves out what may
 	// not be read: empty means unknown, never "no groups".
 	TokenGroups []string
+	// Warnings are stable words about how the account was found; a check hands them on (Detail.Warnings).
+	Warnings []string
 
 	Password PasswordState
 }

@@ -22,11 +22,19 @@ type Detail struct {
 	RetryAfter    *time.Time `json:"retry_after,omitempty"`    // the moment it becomes possible
 	Possible      []string   `json:"possible,omitempty"`       // reasons that could not be told apart
 	Hint          string     `json:"hint,omitempty"`           // a stable word that narrows the reason
+	Warnings      []string   `json:"warnings,omitempty"`       // stable words for what works and should be looked at, see [WarningNotIndexed]
 }
+
+// Words for Detail.Warnings.
+const (
+	// WarningNotIndexed: the user was found by an attribute without an index, which is a scan of the whole directory each time.
+	WarningNotIndexed = "immutable_id_not_indexed"
+)
 
 // IsZero reports whether d says nothing.
 func (d Detail) IsZero() bool {
-	return d.MinLength == 0 && d.MaxLength == 0 && d.HistoryLength == 0 && d.RetryAfter == nil && len(d.Possible) == 0 && d.Hint == ""
+	return d.MinLength == 0 && d.MaxLength == 0 && d.HistoryLength == 0 && d.RetryAfter == nil && len(d.Possible) == 0 && d.Hint == "" &&
+		len(d.Warnings) == 0
 }
 
 // Outcome is how a request ended.

@@ -5,8 +5,8 @@ package writeback
 //archtest:table
 var reasonTable = [...]ReasonInfo{
 	{
-		Reason: ReasonOK, Class: ClassDone, Verdict: Written, Settlement: Complete, EventID: 1000,
-		Meaning: "Done: the password was set, the account unlocked, the check passed or the ping answered.",
+		Reason: ReasonOK, Class: ClassDone, Verdict: Written, Settlement: Complete, EventID: 1000, Detail: "min_length, history_length, retry_after, warnings",
+		Meaning: "Done: the password was set, the account unlocked, the check passed or the ping answered. Only a check has a detail.",
 		Person:  "Done.",
 		Remedy:  "Nothing to do.",
 	},

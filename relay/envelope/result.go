@@ -249,6 +249,7 @@ func readDetail(f *fields) writeback.Detail {
 	detail := writeback.Detail{
 		MinLength: readCount(members, "min_length"), MaxLength: readCount(members, "max_length"),
 		HistoryLength: readCount(members, "history_length"), Possible: members.texts("possible", maxPossible, nameForm()),
+		Warnings: members.texts("warnings", maxPossible, nameForm()),
 	}
 	if members.has("hint") {
 		detail.Hint = members.text("hint", nameForm())

@@ -40,8 +40,8 @@ sentences here are a start.
 ` + "`complete`" + ` removes it, ` + "`abandon`" + ` gives it back for another delivery, ` + "`discard`" + ` removes it and keeps a few an hour as
 dead-letter samples. *Again* says whether the same person trying again may succeed without anybody changing anything.
 
-This version has no rate limits and no list of banned passwords: it never sends ` + "`policy.rate_limited`, `policy.quiet_mode`" + ` and
-` + "`password.banned`" + `. They are listed so that a portal can be ready for them.
+This version has no quiet mode and no list of banned passwords: it never sends ` + "`policy.quiet_mode`" + ` and ` + "`password.banned`" + `.
+They are listed so that a portal can be ready for them.
 `
 
 func markdown() []byte {
