@@ -58,6 +58,10 @@ export WRITEBACK_SAMBA_LEFT_OUT
 WRITEBACK_INTEROP_JS=$js_client WRITEBACK_INTEROP_JS_LEFT_OUT=$(reason javascript)
 WRITEBACK_INTEROP_PYTHON=$debian_python WRITEBACK_INTEROP_PYTHON_LEFT_OUT=$(reason proton)
 export WRITEBACK_INTEROP_JS WRITEBACK_INTEROP_JS_LEFT_OUT WRITEBACK_INTEROP_PYTHON WRITEBACK_INTEROP_PYTHON_LEFT_OUT
+# The languages of the senders and of the runners of test vectors, which internal/interop runs too.
+export WRITEBACK_PYTHON=$debian_python WRITEBACK_NODE=node WRITEBACK_JAVA=java
+WRITEBACK_PYTHON_LEFT_OUT=$(reason python) WRITEBACK_NODE_LEFT_OUT=$(reason node) WRITEBACK_JAVA_LEFT_OUT=$(reason java)
+export WRITEBACK_PYTHON_LEFT_OUT WRITEBACK_NODE_LEFT_OUT WRITEBACK_JAVA_LEFT_OUT
 
 CGO_ENABLED=0 go build -o "$work/testsummary" ./internal/testsummary
 run_tests() {

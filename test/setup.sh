@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # setup.sh [--lint] REPORT - prepares what `make test` needs beyond Go and make, as far as this machine allows.
 #
-# On Debian as root it installs the missing packages, golangci-lint, a Samba 4.24 domain controller with a seeded domain, and
-# other people's clients for the Service Bus emulator: npm's @azure/service-bus (with Node, if there is none) and Qpid Proton.
+# On Debian as root it installs the missing packages, golangci-lint, a Samba 4.24 domain controller with a seeded domain,
+# other people's clients for the Service Bus emulator: npm's @azure/service-bus (with Node, if there is none) and Qpid Proton,
+# and what the senders in Python and Java need.
 # Everything but the packages goes to ${WRITEBACK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/writeback-lab}, is built once, and is
 # named after what it was built from: a changed script makes a new one. Removing that directory loses nothing but time.
 # Each part appears under its name only when it is whole, so an interrupted run leaves nothing half-made.
 #
 # Elsewhere parts are left out. For each, REPORT gets a line `part: reason` (parts: race, lint, kerberos,
-# samba, javascript, proton); test/run.sh reads it.
+# samba, javascript, proton, node, python, java); test/run.sh reads it.
 # With --lint only the linter is built. This script fails only when it cannot report.
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -42,8 +43,12 @@ client_packages() {
 	have node || echo nodejs
 	have npm || echo npm
 	have_proton || echo python3-qpid-proton
+	have_cryptography || echo python3-cryptography # the senders and the runners of test vectors in other languages
+	have_java || echo openjdk-17-jdk-headless
 }
 have_proton() { "$debian_python" -c 'import proton' 2>/dev/null; }
+have_cryptography() { "$debian_python" -c 'import cryptography' 2>/dev/null; }
+have_java() { java --list-modules 2>/dev/null | grep -q '^jdk.compiler@'; } # runs a program from its source
 
 # install_packages installs in one go what a list asks for. Nothing of it starts a daemon.
 install_packages() {
@@ -118,7 +123,7 @@ install_js_client() {
 }
 
 main() {
-	local why clients
+	local why clients node_left_out
 	mkdir -p "$cache"
 	exec 9>"$cache/setup.lock"
 	flock 9 2>/dev/null || true # two checkouts at once: the second waits and finds everything built
@@ -133,6 +138,10 @@ main() {
 	have gcc || left_out race "no C compiler for the race detector: ${why:-not installed}"
 	have kinit || left_out kerberos "no kinit: ${why:-not installed}"
 	have_proton || left_out proton "no python3-qpid-proton: ${clients:-not installed}"
+	have_cryptography || left_out python "no python3-cryptography: ${clients:-not installed}"
+	have_java || left_out java "no JDK: ${clients:-not installed}"
+	node_left_out=$(why_no_node "$clients")
+	[ -z "$node_left_out" ] || left_out node "$node_left_out"
 	# One is bound by the processor, the others by the network.
 	install_controller &
 	install_js_client "$clients" &

@@ -1,8 +1,12 @@
-// Package interop runs other people's clients against relay/emulator: Microsoft's @azure/service-bus for JavaScript and
-// Apache Qpid Proton for Python. Neither shares a line with the Go client that the rest of the project is tested with, so
-// they notice where the emulator and that client agree on something only by being wrong in the same way.
+// Package interop runs what others wrote, and what others will read, against this project.
 //
-// The scripts are below test/interop; they print TAP, and each of their steps becomes a subtest. test/setup.sh installs the
-// clients. Where one cannot be installed its test skips with the reason, and where one is not installed because nobody ran
-// the set-up it skips and says so.
+// Other people's clients against relay/emulator: Microsoft's @azure/service-bus for JavaScript and Apache Qpid Proton for
+// Python. Neither shares a line with the Go client that the rest of the project is tested with, so they notice where the
+// emulator and that client agree on something only by being wrong in the same way.
+//
+// The protocol in other languages: test/vectors holds programs that open tokens by docs/protocol.md, without a JOSE library
+// and without a line of relay/envelope, and run its test vectors.
+//
+// The scripts print TAP, and each of their steps becomes a subtest. test/setup.sh installs what they need. Where that is not
+// possible a test skips with the reason, and where nobody ran the set-up it skips and says so.
 package interop

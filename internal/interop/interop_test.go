@@ -1,9 +1,7 @@
 package interop_test
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -59,21 +57,7 @@ func run(t *testing.T, interpreter, dir, script string) {
 	t.Helper()
 	dir = filepath.Join(scripts, dir)
 	dependOn(t, dir)
-	ctx, cancel := context.WithTimeout(t.Context(), longestRun)
-	defer cancel()
-	doors := serve(t)
-
-	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, interpreter, script) // killed when the time is over
-	cmd.Dir = dir
-	cmd.WaitDelay = 5 * time.Second
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.Env = append(os.Environ(), // the keys were made up below
-		"PYTHONDONTWRITEBYTECODE=1") // the sources stay as they are
-	cmd.Env = append(cmd.Env, doors...)
-	err := cmd.Run()
-
-	result, faults := parseTAP(&stdout)
+	result, faults := runScript(t, interpreter, dir, serve(t), script) // the keys were made up below
 	for _, step := range result {
 		t.Run(step.name, func(t *testing.T) {
 			if !step.ok {
@@ -81,11 +65,8 @@ func run(t *testing.T, interpreter, dir, script string) {
 			}
 		})
 	}
-	if ctx.Err() != nil {
-		faults = errors.Join(faults, fmt.Errorf("not finished after %s", longestRun))
-	}
-	if err := errors.Join(faults, err); err != nil {
-		t.Errorf("%v\nstandard error:\n%s", err, &stderr)
+	if faults != nil {
+		t.Error(faults)
 	}
 }
 
