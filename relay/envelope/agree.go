@@ -1,64 +1,54 @@
 package envelope
 
 import (
-	"crypto"
 	"crypto/ecdh"
-	"encoding/binary"
+	"crypto/ecdsa"
+	"crypto/sha256"
 	"errors"
-	"io"
-
-	"github.com/go-jose/go-jose/v4"
-	josecipher "github.com/go-jose/go-jose/v4/cipher"
 )
 
-// contentEncryption is the one content encryption of all suites: AES-256-GCM.
-const contentEncryption = jose.A256GCM
+// errNotSealing is why a key opens nothing.
+var errNotSealing = errors.New("not a P-256 sealing key")
 
-// contentKeySize is the length in bytes of its key.
-const contentKeySize = 32
-
-// agreement finds the content key of ECDH-ES with crypto/ecdh, which works in constant time on the fixed-length representation; go-jose's own path
-// goes through math/big, which does not.
-type agreement struct {
-	private   *ecdh.PrivateKey
-	ephemeral *ecdh.PublicKey
+// readyECDH turns a private key into the form that crypto/ecdh takes.
+func readyECDH(private any) (any, error) {
+	key, ok := private.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, errNotSealing
+	}
+	return key.ECDH()
 }
 
-// agree prepares the opening of one JWE. The ephemeral key is read here, by our own strict reader.
-func agree(private any, header object) (jose.OpaqueKeyDecrypter, error) {
+// agree finds the content key of ECDH-ES, the direct key agreement of RFC 7518 section 4.6. The sender's one-time key is read here, by our own
+// strict reader, and crypto/ecdh works in constant time on the fixed-length representation.
+func agree(private any, header object, _ []byte) ([]byte, error) {
 	key, ok := private.(*ecdh.PrivateKey)
 	if !ok {
-		return nil, errors.New("not a P-256 sealing key")
+		return nil, errNotSealing
 	}
 	ephemeral, err := readEphemeral(header)
 	if err != nil {
 		return nil, err
 	}
-	return agreement{private: key, ephemeral: ephemeral}, nil
-}
-
-// DecryptKey implements jose.OpaqueKeyDecrypter: the direct key agreement of RFC 7518 section 4.6. Header and encrypted key are not
-// looked at again: both were checked before.
-func (a agreement) DecryptKey([]byte, jose.Header) ([]byte, error) {
-	shared, err := a.private.ECDH(a.ephemeral)
+	shared, err := key.ECDH(ephemeral)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(shared)
-	return deriveKey(shared)
+	return deriveKey(shared), nil
 }
 
-// deriveKey is the Concat KDF with the inputs that RFC 7518 section 4.6.2 names; apu and apv are not used by the protocol.
-func deriveKey(shared []byte) ([]byte, error) {
-	bits := binary.BigEndian.AppendUint32(nil, contentKeySize*8)
-	kdf := josecipher.NewConcatKDF(crypto.SHA256, shared, lengthPrefixed(string(contentEncryption)), lengthPrefixed(""), lengthPrefixed(""), bits, nil)
-	key := make([]byte, contentKeySize)
-	if _, err := io.ReadFull(kdf, key); err != nil {
-		return nil, err
-	}
-	return key, nil
-}
+// otherInfo are the inputs of the Concat KDF that RFC 7518 section 4.6.2 names: the algorithm, PartyUInfo and PartyVInfo, each after its length
+// in four bytes, and the key's length in bits. The protocol does not use apu and apv.
+const otherInfo = "\x00\x00\x00\x07" + contentEncryption + "\x00\x00\x00\x00" + "\x00\x00\x00\x00" + "\x00\x00\x01\x00"
 
-func lengthPrefixed(data string) []byte {
-	return append(binary.BigEndian.AppendUint32(nil, uint32(len(data))), data...)
+// deriveKey is the Concat KDF of NIST SP 800-56A section 5.8.1 with SHA-256, whose one round yields just the 256 bits needed.
+func deriveKey(shared []byte) []byte {
+	input := make([]byte, 0, 4+len(shared)+len(otherInfo))
+	defer func() { clear(input[:cap(input)]) }()
+	input = append(input, 0, 0, 0, 1) // the round
+	input = append(input, shared...)
+	input = append(input, otherInfo...)
+	key := sha256.Sum256(input)
+	return key[:]
 }

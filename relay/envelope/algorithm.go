@@ -6,8 +6,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"errors"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
 // Use says what a key is for. A key has one use only.
@@ -45,10 +43,13 @@ type algorithm struct {
 	match      func(private any) error
 	// generate makes a private key that go-jose can hold.
 	generate func() (any, error)
-	// sealing only: the JWE header's members, the length of the encrypted key, and how a private key finds the content key.
+	// signing only: whether a signature of a SHA-256 digest is good.
+	verify func(public any, digest, signature []byte) bool
+	// sealing only: the JWE header's members, the private key as open takes it, the length of the encrypted key, and how to find the content key.
 	header       []string
-	encryptedKey int
-	open         func(private any, header object) (jose.OpaqueKeyDecrypter, error)
+	ready        func(private any) (any, error)
+	encryptedKey func(public any) int
+	open         func(private any, header object, encryptedKey []byte) (contentKey []byte, err error)
 }
 
 // algorithms are the rows of the suites; never changed at run time.
@@ -58,20 +59,22 @@ var algorithms = [...]algorithm{
 	{
 		name: ES256, use: UseSign,
 		members: []string{"kty", "crv", "x", "y"}, private: []string{"d"}, coordinate: 32, check: checkP256, match: matchP256, generate: generateP256,
+		verify: verifyES256,
 	},
 	{
 		name: ECDHES, use: UseSeal,
 		members: []string{"kty", "crv", "x", "y"}, private: []string{"d"}, coordinate: 32, check: checkP256, match: matchP256, generate: generateP256,
-		header: []string{"alg", "enc", "kid", "cty", "epk"}, encryptedKey: 0, open: agree,
+		header: []string{"alg", "enc", "kid", "cty", "epk"}, ready: readyECDH, encryptedKey: noEncryptedKey, open: agree,
 	},
 	{
 		name: PS256, use: UseSign,
 		members: []string{"kty", "n", "e"}, private: rsaPrivate(), check: checkRSA, match: matchRSA, generate: generateRSA,
+		verify: verifyPS256,
 	},
 	{
 		name: RSAOAEP256, use: UseSeal,
 		members: []string{"kty", "n", "e"}, private: rsaPrivate(), check: checkRSA, match: matchRSA, generate: generateRSA,
-		header: []string{"alg", "enc", "kid", "cty"},
+		header: []string{"alg", "enc", "kid", "cty"}, ready: readyRSA, encryptedKey: sizeRSA, open: unwrap,
 	},
 }
 
@@ -117,6 +120,9 @@ func matchP256(private any) error {
 }
 
 func generateP256() (any, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
+
+// noEncryptedKey is the length of the encrypted key where the content key is agreed on directly.
+func noEncryptedKey(any) int { return 0 }
 
 // readEphemeral reads the sender's one-time key from a JWE header. crypto/ecdh refuses points that are not on the curve, which is what
 // keeps an invalid-curve attack from learning the private key bit by bit.

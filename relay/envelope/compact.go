@@ -2,9 +2,12 @@ package envelope
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
+
+	"github.com/password-writeback/writeback/internal/writeback"
 )
 
 // Bounds of the tokens, in bytes.
@@ -38,10 +41,11 @@ func decodeBase64(text []byte) ([]byte, error) {
 
 // compactJWS is a compact JWS taken apart; nothing in it is verified.
 type compactJWS struct {
-	token        []byte
-	header       object
-	signingInput []byte // what the signature covers: everything before the second dot
-	payload      []byte // base64url of the payload
+	token     []byte
+	header    object
+	digest    writeback.Digest // SHA-256 of the signing input: what the signature covers, everything before the second dot
+	payload   []byte           // base64url of the payload
+	signature []byte
 }
 
 // splitJWS takes a token apart and reads its header.
@@ -57,12 +61,13 @@ func splitJWS(token []byte) (compactJWS, error) {
 	if err != nil {
 		return compactJWS{}, err
 	}
-	if _, err := decodeBase64(parts[2]); err != nil {
+	signature, err := decodeBase64(parts[2])
+	if err != nil {
 		return compactJWS{}, fmt.Errorf("signature: %w", err)
 	}
 	return compactJWS{
-		token: token, header: header, payload: parts[1],
-		signingInput: token[:len(parts[0])+1+len(parts[1])],
+		token: token, header: header, payload: parts[1], signature: signature,
+		digest: sha256.Sum256(token[:len(parts[0])+1+len(parts[1])]),
 	}, nil
 }
 

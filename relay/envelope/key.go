@@ -2,7 +2,6 @@ package envelope
 
 import (
 	"crypto"
-	"crypto/ecdsa"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -126,14 +125,6 @@ func (k PrivateKey) need(use Use) error {
 		return errors.New("no key")
 	}
 	return k.public.need(use)
-}
-
-// opening returns the material as the sealing algorithms take it.
-func (k PrivateKey) opening() (any, error) {
-	if elliptic, ok := k.reveal().(*ecdsa.PrivateKey); ok {
-		return elliptic.ECDH()
-	}
-	return k.reveal(), nil
 }
 
 // Format implements fmt.Formatter: every verb prints [secret.Redacted].

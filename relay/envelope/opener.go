@@ -1,11 +1,7 @@
 package envelope
 
 import (
-	"crypto/sha256"
-	"errors"
 	"slices"
-
-	"github.com/go-jose/go-jose/v4"
 
 	"github.com/password-writeback/writeback/internal/writeback"
 )
@@ -52,7 +48,7 @@ func NewOpener(config OpenerConfig) (*Opener, error) {
 		if err := key.need(UseSeal); err != nil {
 			return nil, misconfigured("sealing key: %w", err)
 		}
-		material, err := key.opening()
+		material, err := key.public.row.ready(key.reveal())
 		if err != nil {
 			return nil, misconfigured("sealing key %s: %w", key.KeyID(), err)
 		}
@@ -115,26 +111,7 @@ func (o *Opener) Verify(token []byte) (Verified, error) {
 	if err != nil {
 		return Verified{}, fault(writeback.EnvelopeBadSignature, "key %s of issuer %q: %w", header.kid, pinned.issuer, err)
 	}
-	return o.accept(payload, pinned, sha256.Sum256(parts.signingInput))
-}
-
-// verifySignature checks a token's signature with the key's own algorithm, whatever the header says, and returns the payload.
-func verifySignature(parts compactJWS, header jwsHeader, key PublicKey) ([]byte, error) {
-	if Algorithm(header.alg) != key.Algorithm() {
-		return nil, errors.New("the header's alg is not the key's")
-	}
-	parsed, err := jose.ParseSignedCompact(string(parts.token), []jose.SignatureAlgorithm{jose.SignatureAlgorithm(key.Algorithm())})
-	if err != nil {
-		return nil, errors.New("not a compact JWS")
-	}
-	payload, err := parsed.Verify(key.key)
-	if err != nil {
-		return nil, errors.New("the signature does not verify")
-	}
-	if _, err := decodeBase64(parts.payload); err != nil {
-		return nil, err
-	}
-	return payload, nil
+	return o.accept(payload, pinned, parts.digest)
 }
 
 // accept reads the claims of a payload whose signature is good.

@@ -51,7 +51,27 @@ func must(tb testing.TB, err error) {
 
 func newWorld(tb testing.TB) world {
 	tb.Helper()
-	w := world{portalKey: signingKey(tb), agentKey: sealingKey(tb), agentSigning: signingKey(tb)}
+	return worldOf(tb, signingKey(tb), sealingKey(tb), signingKey(tb))
+}
+
+// newRSAWorld is newWorld of suite rsa-1.
+func newRSAWorld(tb testing.TB) world {
+	tb.Helper()
+	return worldOf(tb, rsaKey(tb, envelope.PS256, 0), rsaKey(tb, envelope.RSAOAEP256, 0), rsaKey(tb, envelope.PS256, 1))
+}
+
+// worlds are one of each suite, and one of a portal and an agent whose keys are of different suites.
+func worlds(tb testing.TB) map[string]world {
+	tb.Helper()
+	return map[string]world{
+		"ec-1": newWorld(tb), "rsa-1": newRSAWorld(tb),
+		"mixed": worldOf(tb, signingKey(tb), rsaKey(tb, envelope.RSAOAEP256, 3), rsaKey(tb, envelope.PS256, 3)),
+	}
+}
+
+func worldOf(tb testing.TB, portalKey, agentKey, agentSigning envelope.PrivateKey) world {
+	tb.Helper()
+	w := world{portalKey: portalKey, agentKey: agentKey, agentSigning: agentSigning}
 	var err error
 	w.opener, err = envelope.NewOpener(envelope.OpenerConfig{
 		Group: group, Issuers: map[string][]envelope.PublicKey{issuer: {w.portalKey.Public()}},
@@ -107,24 +127,28 @@ func request(operation writeback.Operation) writeback.Request {
 var secrets = cmp.Comparer(func(a, b secret.Value) bool { return a.Equal(b) })
 
 func TestWhatIsSealedComesOutAsItWas(t *testing.T) {
-	w := newWorld(t)
-	for _, operation := range []writeback.Operation{writeback.OpReset, writeback.OpChange, writeback.OpUnlock, writeback.OpCheck, writeback.OpPing} {
-		t.Run(string(operation), func(t *testing.T) {
-			want := request(operation)
-			sealed, err := w.sealer.Seal(want)
-			must(t, err)
-			got, err := w.open(sealed.Token)
-			must(t, err)
-			want.Claims = sealed.Claims
-			if diff := cmp.Diff(&want, got, secrets, cmpopts.EquateComparable(time.Time{})); diff != "" {
-				t.Error(diff)
-			}
-			must(t, envelope.JudgeTimes(got.Claims, time.Now(), envelope.Limits{}))
-			got.Destroy()
-			if !got.Password.Empty() || !got.OldPassword.Empty() {
-				t.Error("Destroy left a secret")
-			}
-		})
+	for suite, w := range worlds(t) {
+		for _, operation := range []writeback.Operation{writeback.OpReset, writeback.OpChange, writeback.OpUnlock, writeback.OpCheck, writeback.OpPing} {
+			t.Run(suite+"/"+string(operation), func(t *testing.T) { comesOutAsItWas(t, w, operation) })
+		}
+	}
+}
+
+func comesOutAsItWas(t *testing.T, w world, operation writeback.Operation) {
+	t.Helper()
+	want := request(operation)
+	sealed, err := w.sealer.Seal(want)
+	must(t, err)
+	got, err := w.open(sealed.Token)
+	must(t, err)
+	want.Claims = sealed.Claims
+	if diff := cmp.Diff(&want, got, secrets, cmpopts.EquateComparable(time.Time{})); diff != "" {
+		t.Error(diff)
+	}
+	must(t, envelope.JudgeTimes(got.Claims, time.Now(), envelope.Limits{}))
+	got.Destroy()
+	if !got.Password.Empty() || !got.OldPassword.Empty() {
+		t.Error("Destroy left a secret")
 	}
 }
 

@@ -1,7 +1,6 @@
 package envelope
 
 import (
-	"crypto/sha256"
 	"time"
 
 	"github.com/password-writeback/writeback/internal/writeback"
@@ -34,7 +33,7 @@ func Peek(token []byte) (Peeked, error) {
 	f := &fields{members: members}
 	peeked := Peeked{
 		ID: f.text("jti", idForm()), Operation: f.text("op", nameForm()), ExpiresAt: f.seconds("exp"),
-		Session: f.text("reply", idForm()), Digest: sha256.Sum256(parts.signingInput),
+		Session: f.text("reply", idForm()), Digest: parts.digest,
 	}
 	if f.fault != nil {
 		return Peeked{}, fault(writeback.EnvelopeMalformed, "claims: %w", f.fault)

@@ -3,6 +3,7 @@ package envelope
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"errors"
 	"math/big"
 )
@@ -72,3 +73,38 @@ func smallerThan(bounds []*big.Int, numbers ...*big.Int) bool {
 }
 
 func generateRSA() (any, error) { return rsa.GenerateKey(rand.Reader, rsaBits) }
+
+func readyRSA(private any) (any, error) {
+	key, ok := private.(*rsa.PrivateKey)
+	if !ok {
+		return nil, errNotRSA
+	}
+	return key, nil
+}
+
+// sizeRSA is the length in bytes of whatever is encrypted with a key.
+func sizeRSA(public any) int {
+	key, ok := public.(*rsa.PublicKey)
+	if !ok {
+		return -1
+	}
+	return key.Size()
+}
+
+// unwrap finds the content key of RSA-OAEP-256 (RFC 7518 section 4.3). Where there is none, a random one takes its place, as RFC 7516 section 11.5
+// asks: the content then does not decrypt, as with any wrong key, and neither answer nor time tells the sender whether the padding was good,
+// which would let him decrypt what others sealed for this key (Manger 2001). crypto/rsa itself takes the padding off in constant time.
+func unwrap(private any, _ object, encryptedKey []byte) ([]byte, error) {
+	key, ok := private.(*rsa.PrivateKey)
+	if !ok {
+		return nil, errNotRSA
+	}
+	instead := make([]byte, contentKeySize)
+	_, _ = rand.Read(instead) // crypto/rand.Read never fails (Go 1.24)
+	found, err := rsa.DecryptOAEP(sha256.New(), nil, key, encryptedKey, nil)
+	if err != nil || len(found) != contentKeySize {
+		clear(found)
+		return instead, nil
+	}
+	return found, nil
+}

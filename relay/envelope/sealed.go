@@ -2,10 +2,11 @@ package envelope
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
 	"errors"
 	"fmt"
-
-	"github.com/go-jose/go-jose/v4"
+	"slices"
 
 	"github.com/password-writeback/writeback/internal/secret"
 	"github.com/password-writeback/writeback/internal/writeback"
@@ -25,53 +26,76 @@ const (
 	tagSize   = 16
 )
 
+// contentEncryption is the one content encryption of all suites, AES-256-GCM, by its JWA name (RFC 7518 section 5.3).
+const contentEncryption = "A256GCM"
+
+// contentKeySize is the length in bytes of its key.
+const contentKeySize = 32
+
+// errUndecryptable is all that is said of an entry whose key or content does not open: why is nobody's business.
+var errUndecryptable = errors.New("does not decrypt")
+
+// compactJWE is a compact JWE taken apart, whose shape and header are those the key demands.
+type compactJWE struct {
+	header       object
+	encoded      []byte // the header as it stands: additional data of the encryption
+	encryptedKey []byte
+	nonce        []byte
+	sealed       []byte // ciphertext and tag, as crypto/cipher takes them
+}
+
 // openEntry decrypts one sealed entry. The caller clears the plaintext.
 func openEntry(key openingKey, entry []byte) ([]byte, error) {
-	header, err := splitJWE(key.public, entry)
+	parts, err := splitJWE(key.public, entry)
 	if err != nil {
 		return nil, err
 	}
-	decrypter, err := key.public.row.open(key.material, header)
+	contentKey, err := key.public.row.open(key.material, parts.header, parts.encryptedKey)
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := jose.ParseEncryptedCompact(string(entry),
-		[]jose.KeyAlgorithm{jose.KeyAlgorithm(key.public.row.name)}, []jose.ContentEncryption{contentEncryption})
+	defer clear(contentKey)
+	block, err := aes.NewCipher(contentKey)
 	if err != nil {
-		return nil, errors.New("not a compact JWE")
+		return nil, err
 	}
-	plaintext, err := parsed.Decrypt(decrypter)
+	gcm, err := cipher.NewGCM(block)
 	if err != nil {
-		return nil, errors.New("does not decrypt")
+		return nil, err
+	}
+	plaintext, err := gcm.Open(parts.sealed[:0], parts.nonce, parts.sealed, parts.encoded)
+	if err != nil {
+		return nil, errUndecryptable
 	}
 	return plaintext, nil
 }
 
-// splitJWE checks a compact JWE's shape and header before go-jose sees it: go-jose would take a tag of any length above 16 and move the
-// boundary between ciphertext and tag, and would read zip, apu and apv.
-func splitJWE(key PublicKey, entry []byte) (object, error) {
+// splitJWE takes a compact JWE apart and checks everything about it that can be checked without a secret.
+func splitJWE(key PublicKey, entry []byte) (compactJWE, error) {
 	parts := bytes.Split(entry, []byte("."))
 	if len(parts) != 5 {
-		return nil, errParts
+		return compactJWE{}, errParts
 	}
 	header, err := decodeHeader(parts[0])
 	if err != nil {
-		return nil, err
+		return compactJWE{}, err
 	}
 	if err := checkJWEHeader(key, header); err != nil {
-		return nil, err
+		return compactJWE{}, err
 	}
-	want := []int{key.row.encryptedKey, nonceSize, -1, tagSize} // -1: any length
+	decoded := make([][]byte, len(parts))
+	want := []int{-1, key.row.encryptedKey(key.key), nonceSize, -1, tagSize} // -1: any length
 	for i, part := range parts[1:] {
-		decoded, err := decodeBase64(part)
-		if err != nil {
-			return nil, err
+		if decoded[i+1], err = decodeBase64(part); err != nil {
+			return compactJWE{}, err
 		}
-		if want[i] >= 0 && len(decoded) != want[i] {
-			return nil, fmt.Errorf("part %d is not %d bytes long", i+2, want[i])
+		if want[i+1] >= 0 && len(decoded[i+1]) != want[i+1] {
+			return compactJWE{}, fmt.Errorf("part %d is not %d bytes long", i+2, want[i+1])
 		}
 	}
-	return header, nil
+	return compactJWE{
+		header: header, encoded: parts[0], encryptedKey: decoded[1], nonce: decoded[2], sealed: slices.Concat(decoded[3], decoded[4]),
+	}, nil
 }
 
 // checkJWEHeader demands exactly the members the key's algorithm needs, with exactly the values the key fixes.
@@ -85,7 +109,7 @@ func checkJWEHeader(key PublicKey, header object) error {
 	switch {
 	case f.fault != nil:
 		return fmt.Errorf("header: %w", f.fault)
-	case Algorithm(alg) != key.row.name || enc != string(contentEncryption):
+	case Algorithm(alg) != key.row.name || enc != contentEncryption:
 		return errors.New("header: not the key's algorithm")
 	case kid != key.id:
 		return errors.New("header: kid is not the entry's name")

@@ -2,7 +2,6 @@ package envelope
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -94,7 +93,7 @@ func newRecipients(keys []PublicKey) ([]recipient, error) {
 		if err := key.need(UseSeal); err != nil {
 			return nil, misconfigured("agent's key: %w", err)
 		}
-		encrypter, err := jose.NewEncrypter(contentEncryption,
+		encrypter, err := jose.NewEncrypter(jose.ContentEncryption(contentEncryption),
 			jose.Recipient{Algorithm: jose.KeyAlgorithm(key.Algorithm()), Key: key.key, KeyID: key.id},
 			new(jose.EncrypterOptions).WithContentType("json"))
 		if err != nil {
@@ -188,7 +187,7 @@ func signCompact(signer jose.Signer, payload []byte) ([]byte, writeback.Digest, 
 	if err != nil {
 		return nil, writeback.Digest{}, fault(writeback.EnvelopeMalformed, "token: %w", err)
 	}
-	return parts.token, sha256.Sum256(parts.signingInput), nil
+	return parts.token, parts.digest, nil
 }
 
 // wireClaims are a request's claims as JSON.

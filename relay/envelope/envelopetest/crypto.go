@@ -13,9 +13,9 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"math/big"
+	"strings"
 
 	"github.com/password-writeback/writeback/relay/envelope"
 )
@@ -23,32 +23,62 @@ import (
 // Base64 encodes base64url without padding.
 func Base64(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
 
-// Sign makes a compact JWS of any header and payload with ES256.
-func Sign(header, payload []byte, key envelope.PrivateKey) ([]byte, error) {
-	private, err := signingKey(key)
-	if err != nil {
-		return nil, err
-	}
-	input := Base64(header) + "." + Base64(payload)
-	digest := sha256.Sum256([]byte(input))
-	r, s, err := ecdsa.Sign(rand.Reader, private, digest[:])
-	if err != nil {
-		return nil, err
-	}
-	return []byte(input + "." + signature(r, s)), nil
+// signer makes signatures of SHA-256 digests with a key's own algorithm.
+type signer interface {
+	sign(digest []byte) ([]byte, error)
 }
 
-func signature(r, s *big.Int) string {
+// Sign makes a compact JWS of any header and payload, signed with the key's own algorithm, whatever the header says.
+func Sign(header, payload []byte, key envelope.PrivateKey) ([]byte, error) {
+	return SignText(Base64(header)+"."+Base64(payload), key)
+}
+
+// SignText signs any text as a signing input, also one that is not base64url.
+func SignText(input string, key envelope.PrivateKey) ([]byte, error) {
+	signer, err := newSigner(key)
+	if err != nil {
+		return nil, err
+	}
+	digest := sha256.Sum256([]byte(input))
+	signature, err := signer.sign(digest[:])
+	if err != nil {
+		return nil, err
+	}
+	return []byte(input + "." + Base64(signature)), nil
+}
+
+func newSigner(key envelope.PrivateKey) (signer, error) {
+	if key.Public().Algorithm() == envelope.PS256 {
+		private, err := RSAPrivate(key)
+		return rsaSigner{private}, err
+	}
+	private, err := ecdsaPrivate(key)
+	return ecdsaSigner{private}, err
+}
+
+// ecdsaSigner signs as ES256 says (RFC 7518 section 3.4).
+type ecdsaSigner struct{ key *ecdsa.PrivateKey }
+
+func (s ecdsaSigner) sign(digest []byte) ([]byte, error) {
+	first, second, err := ecdsa.Sign(rand.Reader, s.key, digest)
+	if err != nil {
+		return nil, err
+	}
+	return joined(first, second), nil
+}
+
+// joined is a signature of RFC 7518 section 3.4: r and s, 32 bytes each.
+func joined(r, s *big.Int) []byte {
 	raw := make([]byte, 64)
 	r.FillBytes(raw[:32])
 	s.FillBytes(raw[32:])
-	return Base64(raw)
+	return raw
 }
 
 // Forged returns the token with another signature of the right form that does not verify.
 func Forged(token []byte) []byte {
 	cut := bytes.LastIndexByte(token, '.') + 1
-	random := make([]byte, 64)
+	random := make([]byte, base64.RawURLEncoding.DecodedLen(len(token)-cut))
 	_, _ = rand.Read(random)
 	return append(bytes.Clone(token[:cut]), Base64(random)...)
 }
@@ -61,12 +91,23 @@ func Malleated(token []byte) ([]byte, error) {
 		return nil, errors.New("not an ES256 token")
 	}
 	s := new(big.Int).Sub(elliptic.P256().Params().N, new(big.Int).SetBytes(raw[32:]))
-	return append(bytes.Clone(token[:cut]), signature(new(big.Int).SetBytes(raw[:32]), s)...), nil
+	return append(bytes.Clone(token[:cut]), Base64(joined(new(big.Int).SetBytes(raw[:32]), s))...), nil
 }
 
-// Seal makes a compact JWE for recipient with ECDH-ES and A256GCM. kid and epk are added to the header unless they are there.
+// Seal makes a compact JWE for recipient with the key's own algorithm and A256GCM. alg, kid and, where the algorithm has one, epk are added to
+// the header unless they are there.
 func Seal(recipient envelope.PublicKey, header map[string]any, plaintext []byte) (string, error) {
-	public, err := sealingKey(recipient)
+	complete := map[string]any{"alg": string(recipient.Algorithm()), "kid": recipient.KeyID()}
+	maps.Copy(complete, header)
+	if recipient.Algorithm() == envelope.RSAOAEP256 {
+		return sealRSA(recipient, complete, plaintext)
+	}
+	return sealEC(recipient, complete, plaintext)
+}
+
+// sealEC encrypts with a content key that is agreed on with a one-time key.
+func sealEC(recipient envelope.PublicKey, header map[string]any, plaintext []byte) (string, error) {
+	public, err := ecdhPublic(recipient)
 	if err != nil {
 		return "", err
 	}
@@ -78,16 +119,18 @@ func Seal(recipient envelope.PublicKey, header map[string]any, plaintext []byte)
 	if err != nil {
 		return "", err
 	}
-	complete := map[string]any{"kid": recipient.KeyID(), "epk": point(ephemeral.PublicKey())}
-	maps.Copy(complete, header)
-	encoded, err := json.Marshal(complete)
+	if _, set := header["epk"]; !set {
+		header["epk"] = point(ephemeral.PublicKey())
+	}
+	encoded, err := json.Marshal(header)
 	if err != nil {
 		return "", err
 	}
-	return encrypt(Base64(encoded), contentKey(shared), plaintext)
+	return Encrypt(Base64(encoded), nil, contentKey(shared), plaintext)
 }
 
-func encrypt(header string, key, plaintext []byte) (string, error) {
+// Encrypt makes a compact JWE of its encoded header, the encrypted key and the content key.
+func Encrypt(header string, encryptedKey, key, plaintext []byte) (string, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return "", err
@@ -100,7 +143,7 @@ func encrypt(header string, key, plaintext []byte) (string, error) {
 	_, _ = rand.Read(nonce)
 	sealed := gcm.Seal(nil, nonce, plaintext, []byte(header))
 	cut := len(sealed) - gcm.Overhead()
-	return fmt.Sprintf("%s..%s.%s.%s", header, Base64(nonce), Base64(sealed[:cut]), Base64(sealed[cut:])), nil
+	return strings.Join([]string{header, Base64(encryptedKey), Base64(nonce), Base64(sealed[:cut]), Base64(sealed[cut:])}, "."), nil
 }
 
 // contentKey is one round of the Concat KDF (NIST SP 800-56A) with the inputs of RFC 7518 section 4.6.2.
@@ -122,35 +165,44 @@ func point(key *ecdh.PublicKey) map[string]any {
 }
 
 // jwk is what is needed of a JWK.
-type jwk struct{ X, Y, D string }
+type jwk struct{ X, Y, D, N, E, P, Q string }
 
 func (k jwk) decode(text string) []byte {
 	raw, _ := base64.RawURLEncoding.DecodeString(text) // made by envelope: canonical
 	return raw
 }
 
-// signingKey reads the private key back from its JWK.
-func signingKey(key envelope.PrivateKey) (*ecdsa.PrivateKey, error) {
+// readPrivate reads a private key back from its JWK.
+func readPrivate(key envelope.PrivateKey) (parsed jwk, err error) {
 	encoded, err := envelope.EncodePrivateKey(key)
 	if err != nil {
-		return nil, err
+		return jwk{}, err
 	}
 	defer encoded.Destroy()
-	var parsed jwk
 	encoded.Use(func(text []byte) { err = json.Unmarshal(text, &parsed) })
+	return parsed, err
+}
+
+func readPublic(key envelope.PublicKey) (parsed jwk, err error) {
+	encoded, err := envelope.EncodePublicKey(key)
+	if err != nil {
+		return jwk{}, err
+	}
+	err = json.Unmarshal(encoded, &parsed)
+	return parsed, err
+}
+
+func ecdsaPrivate(key envelope.PrivateKey) (*ecdsa.PrivateKey, error) {
+	parsed, err := readPrivate(key)
 	if err != nil {
 		return nil, err
 	}
 	return ecdsa.ParseRawPrivateKey(elliptic.P256(), parsed.decode(parsed.D))
 }
 
-func sealingKey(key envelope.PublicKey) (*ecdh.PublicKey, error) {
-	encoded, err := envelope.EncodePublicKey(key)
+func ecdhPublic(key envelope.PublicKey) (*ecdh.PublicKey, error) {
+	parsed, err := readPublic(key)
 	if err != nil {
-		return nil, err
-	}
-	var parsed jwk
-	if err := json.Unmarshal(encoded, &parsed); err != nil {
 		return nil, err
 	}
 	return ecdh.P256().NewPublicKey(append(append([]byte{4}, parsed.decode(parsed.X)...), parsed.decode(parsed.Y)...))

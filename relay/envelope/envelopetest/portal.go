@@ -25,7 +25,7 @@ type Draft struct {
 	Header     map[string]any // JWS header
 	Claims     map[string]any // a "sealed" set here stays; else it is made of Sealed for each recipient
 	Sealed     map[string]any // the sealed plaintext
-	SealHeader map[string]any // JWE header; kid and epk are added per recipient unless set here
+	SealHeader map[string]any // JWE header; alg, kid and epk are added per recipient unless set here
 
 	// Texts that take the place of the maps as they are, for what no map can hold.
 	RawHeader, RawClaims, RawSealed []byte
@@ -43,7 +43,7 @@ func (p Portal) Draft() *Draft {
 	}
 	id, issued := envelope.NewID(), now().Unix()
 	return &Draft{
-		Header: map[string]any{"typ": "writeback-request+jwt", "alg": "ES256", "kid": p.SigningKey.KeyID()},
+		Header: map[string]any{"typ": "writeback-request+jwt", "alg": string(p.SigningKey.Public().Algorithm()), "kid": p.SigningKey.KeyID()},
 		Claims: map[string]any{
 			"iss": p.Issuer, "aud": p.Group, "jti": id, "iat": issued, "exp": issued + 60,
 			"op": "reset", "act": map[string]any{"kind": "admin", "id": "operator-7"},
@@ -53,7 +53,7 @@ func (p Portal) Draft() *Draft {
 			"jti": id, "iss": p.Issuer, "aud": p.Group, "op": "reset",
 			"user": map[string]any{"upn": "ada@example.test"}, "password": "Correct-Horse-42", "must_change": false, "unlock": true,
 		},
-		SealHeader: map[string]any{"alg": "ECDH-ES", "enc": "A256GCM", "cty": "json"},
+		SealHeader: map[string]any{"enc": "A256GCM", "cty": "json"},
 	}
 }
 
