@@ -26,18 +26,33 @@ type golden struct {
 	TestPassword string          `json:"test_password"`
 }
 
-// -golden makes the file anew. Only a change of the protocol is a reason to.
-var makeGolden = flag.Bool("golden", false, "make testdata/ec-1.json anew")
+// -golden makes the files anew, and with them the values of the worked example in docs/protocol.md. Only a change of the protocol is a reason to.
+var makeGolden = flag.Bool("golden", false, "make testdata/ec-1.json and testdata/rsa-1.json anew")
 
 func TestTokensMadeLongAgoStillOpen(t *testing.T) {
-	path := filepath.Join("testdata", "ec-1.json")
-	if *makeGolden {
-		writeGolden(t, path)
+	for _, suite := range []string{"ec-1", "rsa-1"} {
+		t.Run(suite, func(t *testing.T) {
+			if *makeGolden {
+				writeGolden(t, suite)
+			}
+			opensGolden(t, readGolden(t, suite))
+		})
 	}
-	text, err := os.ReadFile(path)
+}
+
+func goldenPath(suite string) string { return filepath.Join("testdata", suite+".json") }
+
+func readGolden(t *testing.T, suite string) golden {
+	t.Helper()
+	text, err := os.ReadFile(goldenPath(suite))
 	must(t, err)
 	var g golden
 	must(t, json.Unmarshal(text, &g))
+	return g
+}
+
+func opensGolden(t *testing.T, g golden) {
+	t.Helper()
 	opener, err := envelope.NewOpener(envelope.OpenerConfig{
 		Group: group, Issuers: map[string][]envelope.PublicKey{issuer: {parse(t, g.PortalKey).Public()}},
 		SealingKeys: []envelope.PrivateKey{parse(t, g.SealingKey)},
@@ -67,15 +82,15 @@ func parse(t *testing.T, jwk []byte) envelope.PrivateKey {
 	return key
 }
 
-func writeGolden(t *testing.T, path string) {
+func writeGolden(t *testing.T, suite string) {
 	t.Helper()
-	w := newWorld(t)
+	w := worlds(t)[suite]
 	w.portal.Now = func() time.Time { return time.Unix(1_780_000_000, 0) }
 	g := golden{
 		PortalKey: reveal(t, w.portalKey), SealingKey: reveal(t, w.agentKey), AgentKey: reveal(t, w.agentSigning),
 		TestPassword: "Grüße-42 \"quoted\"",
 	}
-	draft := w.portal.Draft().For(writeback.OpReset, map[string]any{"sid": "S-1-5-21-1-2-3-1104", "immutable_id": "AAECAw=="}, g.TestPassword)
+	draft := w.portal.Draft().For(writeback.OpReset, map[string]any{"sid": "S-1-5-21-1-2-3-1104", "immutable_id": "AAECAwQFBgcICQoLDA0ODw=="}, g.TestPassword)
 	token, err := w.portal.Token(draft)
 	must(t, err)
 	peeked, err := envelope.Peek(token)
@@ -90,7 +105,10 @@ func writeGolden(t *testing.T, path string) {
 	g.Request, g.RequestID, g.Digest, g.Result = string(token), peeked.ID, peeked.Digest.String(), string(result)
 	text, err := json.MarshalIndent(g, "", "  ")
 	must(t, err)
-	must(t, os.WriteFile(path, append(text, '\n'), 0o644))
+	must(t, os.WriteFile(goldenPath(suite), append(text, '\n'), 0o644))
+	if suite == "ec-1" {
+		reprint(t, workedExample(t, g))
+	}
 }
 
 func reveal(t *testing.T, key envelope.PrivateKey) []byte {
@@ -102,14 +120,16 @@ func reveal(t *testing.T, key envelope.PrivateKey) []byte {
 
 // TestDraftsAreGoodUntilSpoiled keeps the crafting of hostile tokens honest: unspoiled, its tokens open for every operation.
 func TestDraftsAreGoodUntilSpoiled(t *testing.T) {
-	w := newWorld(t)
-	for _, operation := range []writeback.Operation{writeback.OpReset, writeback.OpChange, writeback.OpUnlock, writeback.OpCheck, writeback.OpPing} {
-		request, err := w.open(w.token(t, func(d *envelopetest.Draft) { d.For(operation, map[string]any{"sid": "S-1-5-21-1"}, "New-1") }))
-		must(t, err)
-		if request.Operation != operation || request.Password.Empty() == operation.SetsPassword() {
-			t.Errorf("%s opened as %s", operation, request.Operation)
+	for suite, w := range worlds(t) {
+		for _, operation := range []writeback.Operation{writeback.OpReset, writeback.OpChange, writeback.OpUnlock, writeback.OpCheck, writeback.OpPing} {
+			request, err := w.open(w.token(t, func(d *envelopetest.Draft) { d.For(operation, map[string]any{"sid": "S-1-5-21-1"}, "New-1") }))
+			must(t, err)
+			if request.Operation != operation || request.Password.Empty() == operation.SetsPassword() {
+				t.Errorf("%s: %s opened as %s", suite, operation, request.Operation)
+			}
 		}
 	}
+	w := newWorld(t)
 	verified, err := w.opener.Verify(w.token(t, func(d *envelopetest.Draft) { d.Aged(-time.Hour) }))
 	must(t, err)
 	if err := envelope.JudgeTimes(verified.Claims(), time.Now(), envelope.Limits{}); writeback.ReasonOf(err) != writeback.RequestExpired {

@@ -52,15 +52,33 @@ func printedExample(t *testing.T) []printed {
 	return values
 }
 
+// workedExample computes all values, in the order of the document.
+func workedExample(t *testing.T, g golden) []printed {
+	t.Helper()
+	return slices.Concat(exampleKeys(t, g), exampleSealing(t, g), exampleSigning(t, g), exampleAnswer(t, g))
+}
+
+// reprint writes the values into the document, each behind its label.
+func reprint(t *testing.T, values []printed) {
+	t.Helper()
+	document := readProtocol(t)
+	for _, value := range values {
+		label := "\n" + value.Label + ":\n\n```text\n"
+		before, rest, found := strings.Cut(document, label)
+		_, after, ended := strings.Cut(rest, "\n```")
+		if !found || !ended {
+			t.Fatalf("docs/protocol.md has no place for %q", value.Label)
+		}
+		document = before + label + value.Value + "\n```" + after
+	}
+	must(t, os.WriteFile(filepath.Join("..", "..", "docs", "protocol.md"), []byte(document), 0o644))
+}
+
 // TestTheWorkedExampleOfTheDocument recomputes what docs/protocol.md prints, with the standard library and the steps that the document
 // describes; that the agent's own code opens the same token is TestTokensMadeLongAgoStillOpen.
 func TestTheWorkedExampleOfTheDocument(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("testdata", "ec-1.json"))
-	must(t, err)
-	var g golden
-	must(t, json.Unmarshal(text, &g))
-	want := slices.Concat(exampleKeys(t, g), exampleSealing(t, g), exampleSigning(t, g), exampleAnswer(t, g))
-	if diff := cmp.Diff(want, printedExample(t)); diff != "" {
+	g := readGolden(t, "ec-1")
+	if diff := cmp.Diff(workedExample(t, g), printedExample(t)); diff != "" {
 		t.Errorf("docs/protocol.md (-computed +printed):\n%s", diff)
 	}
 }
