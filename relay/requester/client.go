@@ -8,17 +8,16 @@ import (
 	"time"
 
 	"github.com/password-writeback/writeback/internal/writeback"
-	"github.com/password-writeback/writeback/relay/envelope"
 )
 
 // Client asks the agents of one group. It is safe for concurrent use; make one per process.
 type Client struct {
-	config   Config
-	sealer   *envelope.Sealer
-	verifier *envelope.ResultVerifier
-	table    *table
-	stats    counters
-	trouble  atomic.Pointer[error] // why the last receive failed; nil while receiving works
+	config  Config // but for the keys, which change
+	keys    atomic.Pointer[keyring]
+	turn    sync.Mutex // held while the keys are replaced
+	table   *table
+	stats   counters
+	trouble atomic.Pointer[error] // why the last receive failed; nil while receiving works
 
 	stop    context.CancelFunc
 	stopped chan struct{} // closed when the loop has ended
@@ -33,15 +32,13 @@ func New(config Config) (*Client, error) {
 	if config.Transport == nil || config.Session == "" {
 		return nil, writeback.NewError(writeback.AgentMisconfigured, errors.New("needs a transport and the session it receives from"))
 	}
-	sealer, verifier, err := config.crypto()
+	keys, err := config.keyring(Keys{SigningKey: config.SigningKey, Agents: config.Agents})
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	client := &Client{
-		config: config, sealer: sealer, verifier: verifier, table: newTable(config.Clock),
-		stop: stop, stopped: make(chan struct{}),
-	}
+	client := &Client{config: config, table: newTable(config.Clock), stop: stop, stopped: make(chan struct{})}
+	client.keys.Store(keys)
 	go client.receive(ctx)
 	return client, nil
 }

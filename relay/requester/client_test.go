@@ -54,6 +54,37 @@ func TestUnlockAndPing(t *testing.T) {
 	})
 }
 
+func TestAChangeCarriesBothPasswordsAndACheckNone(t *testing.T) {
+	bubble(t, func(t *testing.T, n *network, client *requester.Client) {
+		old := secret.NewString("Alt-1234")
+		change := ask(func() (requester.Result, error) {
+			return client.Change(t.Context(), requester.ChangeRequest{User: reset.User, OldPassword: old, Password: reset.Password, By: reset.By})
+		})
+		synctest.Wait()
+		request := n.request(0)
+		if request.Operation != writeback.OpChange || request.Subject != reset.User || !request.OldPassword.Equal(old) ||
+			!request.Password.Equal(reset.Password) || request.MustChange || request.Unlock || request.Actor.ID != "op-1" || n.sent[0].subject != "change" {
+			t.Errorf("change sent %+v", request)
+		}
+		n.answer(n.signer, request.Claims, writeback.NotWritten, func(r *writeback.Result) { r.Outcome.Reason = writeback.PasswordOldIncorrect })
+		if reply := <-change; reply.err != nil || reply.result.Outcome.Reason != requester.PasswordOldIncorrect {
+			t.Errorf("change %+v", reply)
+		}
+		check := ask(func() (requester.Result, error) {
+			return client.Check(t.Context(), requester.CheckRequest{User: reset.User, By: reset.By})
+		})
+		synctest.Wait()
+		request = n.request(1)
+		if request.Operation != writeback.OpCheck || request.Subject != reset.User || !request.Password.Empty() || request.Actor.ID != "op-1" {
+			t.Errorf("check sent %+v", request)
+		}
+		n.answer(n.signer, request.Claims, writeback.OK, func(r *writeback.Result) { r.Outcome.Detail.MinLength = 14 })
+		if reply := <-check; reply.err != nil || reply.result.Outcome.Verdict != requester.OK || reply.result.Outcome.Detail.MinLength != 14 {
+			t.Errorf("check %+v", reply)
+		}
+	})
+}
+
 func TestKeepLocked(t *testing.T) {
 	bubble(t, func(t *testing.T, n *network, client *requester.Client) {
 		locked := reset

@@ -29,7 +29,7 @@ type bus struct {
 	log        logrus.FieldLogger
 }
 
-func newBus(t *testing.T) bus {
+func newBus(t testing.TB) bus {
 	t.Helper()
 	server, err := emulator.New(emulator.Config{
 		Queues: []emulator.Queue{{Name: requestsQueue}, {Name: resultsQueue, RequiresSession: true}},
@@ -41,8 +41,15 @@ func newBus(t *testing.T) bus {
 	return bus{Server: server, connection: secret.NewString(server.ConnectionString("127.0.0.1:5672", "all")), log: log}
 }
 
-// serve answers requests until ctx ends.
-func (b bus) serve(ctx context.Context, t *testing.T, n *network) {
+// serve answers requests with yes until ctx ends.
+func (b bus) serve(ctx context.Context, t testing.TB, n *network) {
+	b.serveAs(ctx, t, n, func(*writeback.Request) []writeback.Outcome {
+		return []writeback.Outcome{writeback.Answer(writeback.ReasonOK, writeback.Detail{})}
+	})
+}
+
+// serveAs answers each request with the outcomes the agent decides on, one result after the other, until ctx ends.
+func (b bus) serveAs(ctx context.Context, t testing.TB, n *network, decide func(*writeback.Request) []writeback.Outcome) {
 	queue, err := servicebus.DialAgent(ctx, servicebus.AgentConfig{
 		ConnectionString: b.connection, RequestsQueue: requestsQueue, Logger: b.log, NewConn: b.Dial,
 	})
@@ -53,23 +60,38 @@ func (b bus) serve(ctx context.Context, t *testing.T, n *network) {
 		if err != nil {
 			continue
 		}
-		if verified, err := n.opener.Verify(delivery.Body); err == nil {
-			_ = queue.SendResult(ctx, b.yes(t, n, verified.Claims()))
+		for _, result := range b.results(t, n, delivery.Body, decide) {
+			for ctx.Err() == nil && queue.SendResult(ctx, result) != nil { // as the outbox does
+				time.Sleep(10 * time.Millisecond)
+			}
 		}
 		_ = queue.Complete(ctx, delivery)
 	}
 }
 
-func (b bus) yes(t *testing.T, n *network, claims writeback.Claims) writeback.PendingResult {
-	token, err := n.signer.Sign(writeback.Result{
-		Audience: claims.Issuer, RequestID: claims.ID, RequestDigest: claims.Digest, Outcome: writeback.Answer(writeback.ReasonOK, writeback.Detail{}),
-	})
+func (b bus) results(t testing.TB, n *network, token []byte, decide func(*writeback.Request) []writeback.Outcome) []writeback.PendingResult {
+	verified, err := n.opener.Verify(token)
+	if err != nil {
+		return nil
+	}
+	request, err := n.opener.Decrypt(verified)
 	if err != nil {
 		t.Error(err)
+		return nil
 	}
-	return writeback.PendingResult{
-		Request: claims.Key(), MessageID: envelope.NewID(), Queue: resultsQueue, Session: claims.ReplySession, Token: token, Expires: time.Now().Add(time.Minute),
+	var results []writeback.PendingResult
+	for _, outcome := range decide(request) {
+		token, err := n.signer.Sign(writeback.Result{
+			Audience: request.Issuer, RequestID: request.ID, RequestDigest: request.Digest, Outcome: outcome,
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		results = append(results, writeback.PendingResult{
+			Request: request.Key(), MessageID: envelope.NewID(), Queue: resultsQueue, Session: request.ReplySession, Token: token, Expires: time.Now().Add(time.Minute),
+		})
 	}
+	return results
 }
 
 func (b bus) dialConfig(n *network) requester.DialConfig {

@@ -185,3 +185,17 @@ func bubble(t *testing.T, f func(*testing.T, *network, *requester.Client)) {
 		<-n.closed
 	})
 }
+
+// verify checks a result token as the portal does that made the request.
+func (n *network) verify(t *testing.T, token []byte, asked requester.Prepared) requester.Result {
+	t.Helper()
+	verifier, err := envelope.NewResultVerifier(envelope.ResultVerifierConfig{
+		Issuer: issuer, Agents: map[string][]envelope.PublicKey{agent: n.config.Agents[1:]},
+	})
+	must(t, err)
+	verified, err := verifier.Verify(token)
+	must(t, err)
+	result, err := verified.For(asked.Claims.ID, asked.Claims.Digest)
+	must(t, err)
+	return result
+}

@@ -41,7 +41,7 @@ func sleep(ctx context.Context, d time.Duration) {
 
 // accept verifies one answer and hands it to its request. What does not verify is counted and ignored: the queue is not trusted.
 func (c *Client) accept(token []byte) {
-	verified, err := c.verifier.Verify(token)
+	verified, err := c.keys.Load().verifier.Verify(token)
 	if err != nil {
 		c.stats.unverifiable.Add(1)
 		return

@@ -23,6 +23,20 @@ type ResetRequest struct {
 	By         Verification
 }
 
+// ChangeRequest asks for a new password with the old one as proof: the rules for users apply, history and minimum age among them.
+type ChangeRequest struct {
+	User        Subject
+	OldPassword Secret // as typed; not destroyed
+	Password    Secret // as typed: neither trimmed nor normalised; not destroyed
+	By          Verification
+}
+
+// CheckRequest asks what a reset of the user would meet, whatever the password. Nothing is written.
+type CheckRequest struct {
+	User Subject
+	By   Verification
+}
+
 // UnlockRequest asks to unlock an account without touching its password.
 type UnlockRequest struct {
 	User Subject
@@ -36,6 +50,27 @@ type UnlockRequest struct {
 // which leave the outcome unknown.
 func (c *Client) Reset(ctx context.Context, reset ResetRequest) (Result, error) {
 	prepared, err := c.PrepareReset(reset)
+	if err != nil {
+		return Result{}, err
+	}
+	return c.Exchange(ctx, prepared.Token)
+}
+
+// Change asks for a new password on the strength of the old one. A wrong old password is answered with password.old_incorrect; an agent
+// grants a user few of those. Waiting and errors are as with Reset.
+func (c *Client) Change(ctx context.Context, change ChangeRequest) (Result, error) {
+	prepared, err := c.PrepareChange(change)
+	if err != nil {
+		return Result{}, err
+	}
+	return c.Exchange(ctx, prepared.Token)
+}
+
+// Check asks, before a person is made to choose a password, whether a reset can succeed. The verdict [OK] says that nothing stands against it,
+// and the outcome's Detail what is worth showing beforehand, such as MinLength; otherwise the reason is the one the reset would end with.
+// Out of the portal's scope every user is answered alike, existing or not. Waiting and errors are as with Reset.
+func (c *Client) Check(ctx context.Context, check CheckRequest) (Result, error) {
+	prepared, err := c.PrepareCheck(check)
 	if err != nil {
 		return Result{}, err
 	}
@@ -69,6 +104,19 @@ func (c *Client) PrepareReset(reset ResetRequest) (Prepared, error) {
 	}, reset.By)
 }
 
+// PrepareChange signs and seals a change without sending it.
+func (c *Client) PrepareChange(change ChangeRequest) (Prepared, error) {
+	return c.prepare(writeback.Request{
+		Claims:  writeback.Claims{Operation: writeback.OpChange},
+		Subject: change.User, OldPassword: change.OldPassword, Password: change.Password,
+	}, change.By)
+}
+
+// PrepareCheck signs and seals a check without sending it.
+func (c *Client) PrepareCheck(check CheckRequest) (Prepared, error) {
+	return c.prepare(writeback.Request{Claims: writeback.Claims{Operation: writeback.OpCheck}, Subject: check.User}, check.By)
+}
+
 // PrepareUnlock signs and seals an unlock without sending it.
 func (c *Client) PrepareUnlock(unlock UnlockRequest) (Prepared, error) {
 	return c.prepare(writeback.Request{Claims: writeback.Claims{Operation: writeback.OpUnlock}, Subject: unlock.User}, unlock.By)
@@ -85,5 +133,5 @@ func (c *Client) prepare(request writeback.Request, by Verification) (Prepared, 
 	}
 	request.Actor, request.AuthTime, request.Methods = by.Actor, by.AuthTime, by.Methods
 	request.ReplySession = c.config.Session
-	return c.sealer.Seal(request)
+	return c.keys.Load().sealer.Seal(request)
 }

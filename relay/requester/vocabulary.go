@@ -28,6 +28,10 @@ type (
 	Digest = writeback.Digest
 	// Operation is what a portal asks for.
 	Operation = writeback.Operation
+	// Settlement is what becomes of a request's message; portals need not care.
+	Settlement = writeback.Settlement
+	// Claims is what a prepared request says for everybody to read.
+	Claims = writeback.Claims
 	// Subject names a user.
 	Subject = writeback.Subject
 	// IdentifierKind is the attribute a user is named by.
@@ -42,6 +46,10 @@ type (
 	PrivateKey = envelope.PrivateKey
 	// PublicKey is a key of an agent.
 	PublicKey = envelope.PublicKey
+	// KeyUse says whether a key signs or seals.
+	KeyUse = envelope.Use
+	// KeyAlgorithm is the one algorithm a key admits.
+	KeyAlgorithm = envelope.Algorithm
 	// Prepared is a request that is signed and sealed but not sent.
 	Prepared = envelope.SealedRequest
 )
@@ -51,7 +59,29 @@ const (
 	Written    = writeback.Written    // the directory holds what was asked for
 	NotWritten = writeback.NotWritten // nothing was changed, and nothing will be
 	Unknown    = writeback.Unknown    // nobody can say yet; may be revised once to Written
-	OK         = writeback.OK         // ping: all well
+	OK         = writeback.OK         // check and ping: all well
+)
+
+// The classes of reasons, by who can do something about them.
+const (
+	ClassDone      = writeback.ClassDone      // nothing to do
+	ClassEnvelope  = writeback.ClassEnvelope  // the message itself: the portal's operator
+	ClassRequest   = writeback.ClassRequest   // its time and order: try again
+	ClassAuth      = writeback.ClassAuth      // how the person was verified: the portal
+	ClassUser      = writeback.ClassUser      // the account: the help desk
+	ClassPolicy    = writeback.ClassPolicy    // what the administrator allows
+	ClassPassword  = writeback.ClassPassword  // the new password: the person chooses another
+	ClassDirectory = writeback.ClassDirectory // Active Directory: its administrator
+	ClassAgent     = writeback.ClassAgent     // the agent: its administrator
+)
+
+// The operations.
+const (
+	OpReset  = writeback.OpReset  // set a new password without knowing the old one
+	OpChange = writeback.OpChange // set a new password, proving knowledge of the old one
+	OpUnlock = writeback.OpUnlock // unlock the account, password untouched
+	OpCheck  = writeback.OpCheck  // everything a reset would check, without the write
+	OpPing   = writeback.OpPing   // prove that an agent is there and the keys match
 )
 
 // The ways to name a user.
@@ -80,5 +110,21 @@ func Lookup(reason Reason) ReasonInfo { return writeback.Lookup(reason) }
 // LoadSigningKey reads the portal's private key from a file that only its owner can read.
 func LoadSigningKey(path string) (PrivateKey, error) { return envelope.LoadKey(path) }
 
-// LoadAgents reads the public keys that agents exported (writeback-agent keys export).
-func LoadAgents(path string) ([]PublicKey, error) { return envelope.LoadPublicKeys(path) }
+// ParseSigningKey reads the portal's private key, a JWK (RFC 7517), from wherever the portal keeps its secrets.
+func ParseSigningKey(jwk Secret) (PrivateKey, error) { return envelope.ParsePrivateKey(jwk) }
+
+// ParseAgents reads the public keys that agents exported, a JWK set (RFC 7517).
+func ParseAgents(jwks []byte) ([]PublicKey, error) { return envelope.ParsePublicKeys(jwks) }
+
+// LoadAgents reads the public keys that agents exported (writeback-agent keys export), one file or one per agent.
+func LoadAgents(paths ...string) ([]PublicKey, error) {
+	var all []PublicKey
+	for _, path := range paths {
+		keys, err := envelope.LoadPublicKeys(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, keys...)
+	}
+	return all, nil
+}
