@@ -258,7 +258,7 @@ func TestAKeyStoreNoticesWhatIsWrong(t *testing.T) {
 	must(t, err)
 	key, err := store.Generate(envelope.UseSeal)
 	must(t, err)
-	path := filepath.Join(directory, key.KeyID()+".jwk")
+	path := filepath.Join(directory, "sealing-"+key.KeyID()+".jwk")
 	other := filepath.Join(directory, "other.jwk")
 	must(t, os.Rename(path, other))
 	if keys, err := store.List(); err == nil {
@@ -289,7 +289,7 @@ func TestTheNewestKeyIsListedFirst(t *testing.T) {
 		dated := regexp.MustCompile(`"iat":\d+`).ReplaceAllString(text, fmt.Sprintf(`"iat":%d`, 1_700_000_000+second))
 		key, err := envelope.ParsePrivateKey(secret.NewString(dated))
 		must(t, err)
-		must(t, envelope.SaveKey(filepath.Join(directory, key.KeyID()+".jwk"), key))
+		must(t, envelope.SaveKey(filepath.Join(directory, "signing-"+key.KeyID()+".jwk"), key))
 		want[4-second] = key.KeyID()
 	}
 	keys, err := store.Keys(envelope.UseSign)

@@ -19,11 +19,16 @@ func SaveKey(path string, key PrivateKey) error {
 		return err
 	}
 	defer encoded.Destroy()
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	protected, err := protect(encoded)
 	if err != nil {
 		return fmt.Errorf("save key: %w", err)
 	}
-	if err := writeAndSync(file, encoded); err != nil {
+	defer protected.Destroy()
+	file, err := createPrivate(path)
+	if err != nil {
+		return fmt.Errorf("save key: %w", err)
+	}
+	if err := writeAndSync(file, protected); err != nil {
 		return errors.Join(fmt.Errorf("save key: %w", err), os.Remove(path))
 	}
 	return syncDirectory(filepath.Dir(path))
@@ -36,6 +41,60 @@ func writeAndSync(file *os.File, content secret.Value) error {
 		err = file.Sync()
 	}
 	return errors.Join(err, file.Close())
+}
+
+// openPrivate makes a directory for its owner only where it is missing but its parent is there, and refuses one that others can use.
+func openPrivate(directory string) error {
+	if err := makePrivate(directory); err != nil && !os.IsExist(err) {
+		return keyFault("Create the state directory first.", err)
+	}
+	opened, err := os.Open(directory)
+	if err != nil {
+		return keyFault("Make sure that the directory can be read.", err)
+	}
+	defer opened.Close()
+	return checkPrivate(opened)
+}
+
+// replaceFile writes a small file that only its owner can read, as a whole or not at all, in place of the one that may be there. It
+// returns when it is on disk.
+func replaceFile(path string, content []byte) error {
+	half := path + ".half"
+	if err := os.Remove(half); err != nil && !os.IsNotExist(err) { // of a crash
+		return fmt.Errorf("store %s: %w", filepath.Base(path), err)
+	}
+	file, err := createPrivate(half)
+	if err != nil {
+		return fmt.Errorf("store %s: %w", filepath.Base(path), err)
+	}
+	_, err = file.Write(content)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(half, path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("store %s: %w", filepath.Base(path), err), os.Remove(half))
+	}
+	return syncDirectory(filepath.Dir(path))
+}
+
+// maxStored bounds the files that replaceFile writes.
+const maxStored = 64 << 10
+
+// readStored reads a file that replaceFile wrote.
+func readStored(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxStored+1))
+	if err == nil && len(text) > maxStored {
+		err = errors.New("it is too long")
+	}
+	return text, err
 }
 
 // LoadKey reads a private key from a file. On Unix a file that others than its owner can use is refused: errors are
@@ -56,7 +115,12 @@ func LoadKey(path string) (PrivateKey, error) {
 	}
 	content := secret.New(text)
 	defer content.Destroy()
-	key, err := ParsePrivateKey(content)
+	plain, err := unprotect(content)
+	if err != nil {
+		return PrivateKey{}, keyFault("Run as the account and on the host that made the key, or make a new key and hand out its public half.", fmt.Errorf("%s: %w", path, err))
+	}
+	defer plain.Destroy()
+	key, err := ParsePrivateKey(plain)
 	if err != nil {
 		return PrivateKey{}, keyFault("Restore the file from a backup, or make a new key and hand out its public half.", fmt.Errorf("%s: %w", path, err))
 	}

@@ -6,7 +6,53 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/password-writeback/writeback/internal/secret"
 )
+
+// createPrivate makes a new file that only its owner can read. What root makes belongs to the owner of the folder it is in, because the
+// agent, which is not root, has to read it.
+func createPrivate(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := handToOwner(path); err != nil {
+		return nil, errors.Join(err, file.Close(), os.Remove(path))
+	}
+	return file, nil
+}
+
+// makePrivate makes a directory under the same rules.
+func makePrivate(path string) error {
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return err
+	}
+	return handToOwner(path)
+}
+
+func handToOwner(path string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	owner, known := info.Sys().(*syscall.Stat_t)
+	if !known {
+		return nil
+	}
+	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
+}
+
+// protect returns what is written in place of a private key: here the key itself, which the mode of its file protects.
+func protect(key secret.Value) (secret.Value, error) { return secret.New(key.Reveal()), nil }
+
+// unprotect is the way back.
+func unprotect(stored secret.Value) (secret.Value, error) { return secret.New(stored.Reveal()), nil }
 
 // checkPrivate refuses an open file or directory that others than its owner can use.
 func checkPrivate(file *os.File) error {
