@@ -40,7 +40,8 @@ func layers() []layer {
 		{dir: "relay/envelope/envelopetest", may: with(vocabulary, []string{"relay/envelope"})},
 		{dir: "relay/...", may: with(vocabulary, []string{"relay/envelope", "relay/servicebus"}), andTests: with(standIns, []string{"relay/..."})},
 		{dir: "ldapwriter/adtest/...", may: with(vocabulary, []string{"ldapwriter/..."}), andTests: standIns},
-		{dir: "ldapwriter", may: vocabulary, andTests: with(standIns, []string{"ldapwriter/..."})},
+		{dir: "ldapwriter/kerberos", may: vocabulary},
+		{dir: "ldapwriter", may: with(vocabulary, []string{"ldapwriter/kerberos"}), andTests: with(standIns, []string{"ldapwriter/..."})},
 
 		// What joins them.
 		{dir: "internal/app/...", may: with(rooms, []string{"internal/app/...", "internal/logging"}), never: standIns, andTests: standIns},
