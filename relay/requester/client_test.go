@@ -245,6 +245,24 @@ func TestARevisionThatCameBeforeAnybodyAwaitedItIsKept(t *testing.T) {
 	})
 }
 
+func TestARevisionThatCameRightBehindTheFirstAnswerIsKept(t *testing.T) {
+	bubble(t, func(t *testing.T, n *network, client *requester.Client) {
+		for i := range 20 { // whether the caller wakes between the two answers is up to the scheduler
+			done := ask(func() (requester.Result, error) { return client.Reset(t.Context(), reset) })
+			synctest.Wait()
+			claims := n.request(i).Claims
+			n.answer(n.signer, claims, writeback.Unknown, nil)
+			n.answer(n.signer, claims, writeback.Written, nil)
+			if first := <-done; first.err != nil || first.result.Outcome.Verdict != requester.Unknown {
+				t.Fatalf("%+v", first)
+			}
+			if result, err := client.Await(t.Context(), claims.ID); err != nil || result.Outcome.Verdict != requester.Written {
+				t.Fatalf("%+v, %v", result, err)
+			}
+		}
+	})
+}
+
 func TestATokenSentAgainGetsItsNextAnswer(t *testing.T) {
 	bubble(t, func(t *testing.T, n *network, client *requester.Client) {
 		prepared, err := client.PrepareReset(reset)

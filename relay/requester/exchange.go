@@ -77,6 +77,7 @@ func (c *Client) wait(ctx context.Context, entry *request, pick func() (Result, 
 	for {
 		_, changed := c.table.look(entry, 0) // before pick: a result that comes in between closes it
 		if result, found := pick(); found {
+			c.table.tell(entry, result)
 			return result, nil
 		}
 		select {

@@ -78,9 +78,14 @@ func (t *table) leave(entry *request) {
 func (t *table) look(entry *request, skip int) ([]Result, <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	fresh := slices.Clone(entry.results[min(skip, len(entry.results)):])
-	entry.told = entry.told || slices.ContainsFunc(fresh, isKnown)
-	return fresh, entry.changed
+	return slices.Clone(entry.results[min(skip, len(entry.results)):]), entry.changed
+}
+
+// tell notes which result a caller has seen. Only that counts: a revision may lie behind it already, unseen.
+func (t *table) tell(entry *request, result Result) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	entry.told = entry.told || result.Outcome.Verdict != Unknown
 }
 
 // digestOf returns the digest of a request that an answer is awaited for.
@@ -112,9 +117,6 @@ func (t *table) deliver(result Result, count *atomic.Uint64) bool {
 	entry.changed = make(chan struct{})
 	return true
 }
-
-// isKnown reports whether a result says what happened.
-func isKnown(result Result) bool { return result.Outcome.Verdict != Unknown }
 
 // forgetOld keeps the table bounded. Requests that somebody waits for are never forgotten.
 func (t *table) forgetOld() {
