@@ -130,6 +130,7 @@ type storedState struct {
 	VersionSource    writeback.VersionSource `json:"version_source,omitempty"`
 	ChangedAt        time.Time               `json:"changed_at,omitzero"`
 	Originating      string                  `json:"originating,omitempty"`
+	Own              string                  `json:"own,omitempty"`
 	PasswordLastSet  time.Time               `json:"password_last_set,omitzero"`
 	MustChange       bool                    `json:"must_change,omitempty"`
 	LockoutTimeSet   bool                    `json:"lockout_time_set,omitempty"`

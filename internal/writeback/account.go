@@ -96,6 +96,9 @@ type PasswordState struct {
 	ChangedAt time.Time
 	// Originating identifies the controller (invocation id) that made the last write; empty: not readable.
 	Originating string
+	// Own is the invocation id of the controller that was asked, under which it would make our write; empty: not readable. A last
+	// write with another Originating is not ours.
+	Own string
 	// PasswordLastSet is pwdLastSet; zero with MustChange set, or when not readable. Not proof of a write on its own: 0
 	// after must-change, and -1 sets "now" without a new password.
 	PasswordLastSet time.Time

@@ -22,17 +22,10 @@ type account struct {
 	flags        uint32
 	expires      time.Time
 	cannotChange bool
-	protected    bool    // adminCount 1, inheritance off
-	own          *Policy // nil: the domain's applies
-	writes       int     // of unicodePwd since the start
-}
-
-// policy returns the one that applies to a.
-func (a *account) policy(domain Policy) Policy {
-	if a.own != nil {
-		return *a.own
-	}
-	return domain
+	protected    bool     // adminCount 1, inheritance off
+	writes       int      // of unicodePwd since the start
+	originator   [16]byte // invocation id of the controller that wrote unicodePwd last
+	badTime      time.Time
 }
 
 // lockedOut reports whether a lockout lasts at now.
@@ -66,6 +59,10 @@ func (a *account) countBad(password string, p Policy, now time.Time) {
 	if slices.Contains(a.previous[:min(graceHistory, len(a.previous))], password) {
 		return
 	}
+	if p.LockoutWindow > 0 && now.After(a.badTime.Add(p.LockoutWindow)) {
+		a.badPasswords = 0
+	}
+	a.badTime = now
 	a.badPasswords++
 	if p.LockoutThreshold > 0 && a.badPasswords >= p.LockoutThreshold {
 		a.lockoutTime = now
@@ -131,5 +128,5 @@ func (a *account) setPassword(password string, now time.Time) {
 	a.password = password
 	a.version++
 	a.writes++
-	a.changed, a.pwdLastSet = now, now
+	a.changed, a.pwdLastSet, a.originator = now, now, invocationID
 }

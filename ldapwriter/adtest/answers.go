@@ -10,6 +10,7 @@ const (
 	sizeLimitExceeded      = 4
 	authMethodNotSupported = 7
 	unavailableCritical    = 12
+	referral               = 10
 	noSuchAttribute        = 16
 	constraintViolation    = 19
 	invalidSyntax          = 21
@@ -80,6 +81,11 @@ func badAttributeValue(attribute string) answer {
 
 func unwilling() answer {
 	return answer{unwillingToPerform, "00002035: SvcErr: DSID-03190F00, problem 5003 (WILL_NOT_PERFORM), data 0\n\x00"}
+}
+
+// writableElsewhere is how a read-only controller refers a write to a writable one.
+func writableElsewhere(domain string) answer {
+	return answer{referral, fmt.Sprintf("0000202B: RefErr: DSID-0310082F, data 0, 1 access points\n\tref 1: '%s'\n\x00", domain)}
 }
 
 func malformedRequest() answer {

@@ -24,6 +24,7 @@ type directory struct {
 	byGUID  map[writeback.GUID]*entry
 	bySID   map[string]*entry
 	byLogin map[string]*entry // lower case
+	psos    []*pso
 	nextRID int
 }
 
@@ -51,6 +52,9 @@ func newDirectory(d Domain, now time.Time) (*directory, error) {
 		}
 	}
 	dir.protectAdministrators()
+	if err := errors.Join(dir.addPSOs(now), dir.addConfiguration(now)); err != nil {
+		return nil, err
+	}
 	return dir, nil
 }
 
@@ -67,9 +71,10 @@ func (d *directory) addDomain(now time.Time) error {
 	head.set("minPwdLength", strconv.Itoa(p.MinLength))
 	head.set("pwdHistoryLength", strconv.Itoa(p.History))
 	head.set("pwdProperties", complexity)
-	head.set("minPwdAge", strconv.FormatInt(-p.MinAge.Nanoseconds()/100, 10))
+	head.set("minPwdAge", span(p.MinAge))
 	head.set("lockoutThreshold", strconv.Itoa(p.LockoutThreshold))
-	head.set("lockoutDuration", strconv.FormatInt(-p.LockoutDuration.Nanoseconds()/100, 10))
+	head.set("lockoutDuration", span(p.LockoutDuration))
+	head.set("lockOutObservationWindow", span(p.LockoutWindow))
 	return nil
 }
 
@@ -180,6 +185,9 @@ func (d *directory) addUser(u User, now time.Time) error {
 	e.set("userPrincipalName", u.UPN)
 	e.set("primaryGroupID", strconv.Itoa(domainUsersRID))
 	e.set("objectCategory", "CN="+category+",CN=Schema,CN=Configuration,"+d.base)
+	if u.Mail != "" {
+		e.set("mail", u.Mail)
+	}
 	if u.SourceAnchor != nil {
 		e.set("mS-DS-ConsistencyGuid", string(u.SourceAnchor))
 	}
@@ -210,7 +218,7 @@ func (u User) account(now time.Time) *account {
 	}
 	a := &account{
 		login: u.Login, displayName: u.Name, password: u.Password, version: 1, changed: now.Add(-age), pwdLastSet: now.Add(-age),
-		flags: u.Flags, expires: u.Expires, cannotChange: u.CannotChange, own: u.Policy,
+		flags: u.Flags, expires: u.Expires, cannotChange: u.CannotChange, originator: invocationID,
 	}
 	if u.MustChange {
 		a.pwdLastSet = time.Time{}
@@ -235,18 +243,4 @@ func (d *directory) protectAdministrators() {
 			}
 		}
 	}
-}
-
-// mayWrite reports whether the bound account was delegated the password rights on the target.
-func (d *directory) mayWrite(bound, target *entry) bool {
-	if target.account.protected {
-		return false
-	}
-	for _, delegation := range d.domain.Delegations {
-		ou, err := ldapwriter.NormalizeDN(delegation.OU + "," + d.base)
-		if err == nil && strings.EqualFold(delegation.Login, bound.account.login) && strings.HasSuffix(target.key, ","+ou) {
-			return true
-		}
-	}
-	return false
 }

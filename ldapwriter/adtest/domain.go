@@ -15,6 +15,11 @@ type Domain struct {
 	Groups      []Group
 	Users       []User
 	Delegations []Delegation
+	PSOs        []PSO
+	// AnchorIndexed: mS-DS-ConsistencyGuid has an index, which the schema does not give it.
+	AnchorIndexed bool
+	// Heuristics is dSHeuristics of the forest (MS-ADTS 6.1.1.2.4.1.2); a 17th character other than 0 stops msDS-KeyVersionNumber at 1.
+	Heuristics string
 }
 
 // Policy is the domain's password policy.
@@ -25,6 +30,7 @@ type Policy struct {
 	MinAge           time.Duration
 	LockoutThreshold int           // wrong binds that lock an account; 0: never
 	LockoutDuration  time.Duration // 0: until it is unlocked
+	LockoutWindow    time.Duration // after it, wrong binds are forgotten (lockOutObservationWindow); 0: never
 }
 
 // Group is a security group.
@@ -62,9 +68,9 @@ type User struct {
 	MemberOf     []string // names of groups
 	Kind         Kind
 	UPN          string // empty: Login@domain
-	// Policy is a fine-grained policy (PSO) that applies instead of the domain's; nil: none. Its name is shown, not what it says, as on
-	// Windows without rights on the Password Settings Container.
+	// Policy is a fine-grained policy of this user alone, which may not be read; see [PSO] for others. nil: none.
 	Policy *Policy
+	Mail   string // empty: none
 	// SourceAnchor is mS-DS-ConsistencyGuid, 16 bytes; nil: not set.
 	SourceAnchor []byte
 }

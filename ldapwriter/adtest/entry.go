@@ -20,6 +20,7 @@ type entry struct {
 	fixed    map[string][]string // attributes that never change, by their schema name
 	memberOf []*entry
 	account  *account // nil: not an account
+	hidden   bool     // nobody here may see it
 }
 
 // set stores an attribute that never changes.
@@ -79,26 +80,36 @@ func (a *account) stored(all map[string][]string, created time.Time) {
 }
 
 // constructed returns the attributes only a base read sees (MS-ADTS 3.1.1.4.5).
-func (e *entry) constructed(domain Policy, base string, now time.Time) map[string][]string {
+func (d *directory) constructed(e, reader *entry, now time.Time) map[string][]string {
 	if e.account == nil {
 		return nil
 	}
-	p := e.account.policy(domain)
 	computed := 0
-	if e.account.lockedOut(p, now) {
+	if e.account.lockedOut(d.policyOf(e), now) {
 		computed |= 0x10
 	}
 	all := map[string][]string{
-		"msDS-KeyVersionNumber":              {strconv.FormatUint(uint64(e.account.version), 10)},
+		"msDS-KeyVersionNumber":              {strconv.FormatUint(uint64(d.keyVersion(e)), 10)},
 		"msDS-User-Account-Control-Computed": {strconv.Itoa(computed)},
 	}
-	if e.account.own != nil {
-		all["msDS-ResultantPSO"] = []string{"CN=" + escapeDN(e.account.login) + ",CN=Password Settings Container,CN=System," + base}
+	if d.mayWrite(reader, e) {
+		all["allowedAttributesEffective"] = []string{"lockoutTime", "pwdLastSet"}
+	}
+	if own := d.resultantPSO(e); own != nil {
+		all["msDS-ResultantPSO"] = []string{own.dn}
 	}
 	for _, group := range e.groups() {
 		all["tokenGroups"] = append(all["tokenGroups"], binarySID(group.sid))
 	}
 	return all
+}
+
+// keyVersion counts the writes of the password, unless the 17th character of dSHeuristics stops it (fKVNOEmuW2K).
+func (d *directory) keyVersion(e *entry) uint32 {
+	if h := d.domain.Heuristics; len(h) >= 17 && h[16] != '0' {
+		return 1
+	}
+	return e.account.version
 }
 
 // groups returns all groups the entry is in, by nesting too.
@@ -117,8 +128,11 @@ func (e *entry) groups() []*entry {
 	return all
 }
 
-// invocationID is the originating controller of every write here.
+// invocationID is this controller's own.
 var invocationID = [16]byte{0xad, 0x7e, 0x57, 0xad, 0x7e, 0x57, 0xad, 0x7e, 0x57, 0xad, 0x7e, 0x57, 0xad, 0x7e, 0x57, 0x01} //nolint:gochecknoglobals // never changed
+
+// unicodePwd is its ATTRTYP.
+const unicodePwd = 0x0009005a
 
 // metadata is replPropertyMetaData (MS-DRSR 5.160): some attribute before unicodePwd, unicodePwd, and one after it.
 func (a *account) metadata(created time.Time) string {
@@ -126,9 +140,9 @@ func (a *account) metadata(created time.Time) string {
 		attribute, version uint32
 		changed            time.Time
 	}{
-		{0x00000000, 1, created},                  // objectClass
-		{0x00090008, 1, created},                  // userAccountControl
-		{0x0009005a, a.version, a.changed},        // unicodePwd
+		{0x00000000, 1, created}, // objectClass
+		{0x00090008, 1, created}, // userAccountControl
+		{unicodePwd, a.version, a.changed},
 		{0x00090060, a.version + 1, a.changed},    // pwdLastSet
 		{0x00090290, 1, created.Add(time.Second)}, // userPrincipalName
 	}
@@ -140,7 +154,11 @@ func (a *account) metadata(created time.Time) string {
 		blob = binary.LittleEndian.AppendUint32(blob, row.attribute)
 		blob = binary.LittleEndian.AppendUint32(blob, row.version)
 		blob = binary.LittleEndian.AppendUint64(blob, uint64(row.changed.Unix()+ticksTo1970/1e7))
-		blob = append(blob, invocationID[:]...)
+		if row.attribute == unicodePwd {
+			blob = append(blob, a.originator[:]...)
+		} else {
+			blob = append(blob, invocationID[:]...)
+		}
 		blob = binary.LittleEndian.AppendUint64(blob, uint64(row.version)+1000)
 		blob = binary.LittleEndian.AppendUint64(blob, uint64(row.version)+1000)
 	}

@@ -56,6 +56,9 @@ func (c *session) modify(m *message) answer {
 	if c.bound == nil {
 		return notBound()
 	}
+	if c.server.options.ReadOnly {
+		return writableElsewhere(c.server.dir.domain.Name)
+	}
 	d := c.server.dir
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -73,7 +76,7 @@ func (c *session) modify(m *message) answer {
 	hint, _ := c.has(m, policyHints, deprecatedPolicyHints)
 	after := *target.account
 	w := &writer{
-		policy: after.policy(d.domain.Policy), account: &after, hints: hints && string(hint.value) == "\x30\x03\x02\x01\x01",
+		policy: d.policyOf(target), account: &after, hints: hints && string(hint.value) == "\x30\x03\x02\x01\x01",
 		now: c.server.options.Clock(), delegated: d.mayWrite(c.bound, target),
 	}
 	if refusal := w.apply(changes); refusal.code != success {

@@ -53,8 +53,9 @@ func (c *session) search(m *message) []byte {
 	d := c.server.dir
 	d.mu.RLock()
 	defer d.mu.RUnlock()
+	c.scan(r)
 	base := d.find(r.base)
-	if base == nil {
+	if base == nil || base.hidden {
 		if _, err := ldapwriter.NormalizeDN(r.base); err != nil && !strings.HasPrefix(r.base, "<") {
 			return finish(badName())
 		}
@@ -68,6 +69,9 @@ func (c *session) matches(m *message, r searchRequest, base *entry) []byte {
 	var response []byte
 	found := int64(0)
 	for _, e := range c.server.dir.within(base, r.scope) {
+		if e.hidden {
+			continue
+		}
 		attributes := e.stored()
 		for _, hidden := range c.server.options.Unreadable {
 			deleteFold(attributes, hidden)
@@ -81,6 +85,7 @@ func (c *session) matches(m *message, r searchRequest, base *entry) []byte {
 		if r.scope == scopeBase {
 			c.addConstructed(attributes, e)
 		}
+		c.addDescriptor(m, r, attributes, e)
 		response = append(response, envelope(m.id, entryPacket(e.dn, selected(attributes, r.attributes)))...)
 	}
 	if _, scoped := c.has(m, domainScope); !scoped && r.scope == scopeSubtree && base.dn == c.server.dir.base {
@@ -90,9 +95,22 @@ func (c *session) matches(m *message, r searchRequest, base *entry) []byte {
 }
 
 func (c *session) addConstructed(attributes map[string][]string, e *entry) {
-	for name, values := range e.constructed(c.server.dir.domain.Policy, c.server.dir.base, c.server.options.Clock()) {
+	for name, values := range c.server.dir.constructed(e, c.bound, c.server.options.Clock()) {
 		attributes[name] = values
 	}
+	for _, hidden := range c.server.options.Unreadable {
+		deleteFold(attributes, hidden)
+	}
+}
+
+// addDescriptor shows the access control list to whoever names the attribute, if it is asked for alone: nobody here may read the rest
+// (LDAP_SERVER_SD_FLAGS_OID, MS-ADTS 3.1.1.3.4.1.11).
+func (c *session) addDescriptor(m *message, r searchRequest, attributes map[string][]string, e *entry) {
+	flags, asked := c.has(m, descriptorFlags)
+	if e.account == nil || !asked || string(flags.value) != "\x30\x03\x02\x01\x04" || !slices.Contains(r.attributes, "ntsecuritydescriptor") {
+		return
+	}
+	attributes["nTSecurityDescriptor"] = []string{c.server.dir.descriptor(e, c.server.options.Unreadable)}
 	for _, hidden := range c.server.options.Unreadable {
 		deleteFold(attributes, hidden)
 	}
@@ -125,7 +143,7 @@ func (d *directory) within(base *entry, scope int64) []*entry {
 // rootDSE is what the controller says about itself, to anybody.
 func (c *session) rootDSE() map[string][]string {
 	base := c.server.dir.base
-	return map[string][]string{
+	all := map[string][]string{
 		"defaultNamingContext":    {base},
 		"rootDomainNamingContext": {base},
 		"namingContexts":          {base, "CN=Configuration," + base, "DC=DomainDnsZones," + base},
@@ -134,8 +152,28 @@ func (c *session) rootDSE() map[string][]string {
 		"supportedControl":        c.known(),
 		"supportedLDAPVersion":    {"3"},
 		"isGlobalCatalogReady":    {"TRUE"},
+
+		"configurationNamingContext": {"CN=Configuration," + base},
+		"schemaNamingContext":        {schemaOf(base)},
+		"dsServiceName":              {settingsOf(base)},
+		"supportedCapabilities":      {activeDirectory},
 	}
+	if c.server.options.ReadOnly {
+		all["supportedCapabilities"] = append(all["supportedCapabilities"], partialSecrets)
+	}
+	if c.bound != nil {
+		for _, sid := range c.bound.token() {
+			all["tokenGroups"] = append(all["tokenGroups"], binarySID(sid))
+		}
+	}
+	return all
 }
+
+// Capabilities (MS-ADTS 3.1.1.3.4.3).
+const (
+	activeDirectory = "1.2.840.113556.1.4.800"
+	partialSecrets  = "1.2.840.113556.1.4.1920" // a read-only controller
+)
 
 // reference points to an application partition below the domain, as every search from its root ends without domain scope.
 func (c *session) reference() *ber.Packet {

@@ -30,6 +30,10 @@ type Options struct {
 	DeprecatedPolicyHints bool
 	// WithoutDomainScope makes it a controller that does not know that control.
 	WithoutDomainScope bool
+	// ReadOnly makes it a read-only controller (RODC): it refers writes to a writable one (MS-ADTS 3.1.1.5.1.4).
+	ReadOnly bool
+	// ScanDelay is how long a search takes that no index helps.
+	ScanDelay time.Duration
 	// Unreadable attributes are left out of every answer, as AD does with what may not be read.
 	Unreadable []string
 }
@@ -48,6 +52,7 @@ type Server struct {
 	accepted    atomic.Int64
 	binds       atomic.Int64
 	operations  atomic.Int64
+	scans       atomic.Int64
 }
 
 // New builds the domain, listens and serves until Close.
@@ -214,6 +219,20 @@ func (s *Server) SetPassword(login, password string) (ok bool) {
 	e.account.writes--
 	return true
 }
+
+// Replicate makes a password that another controller wrote appear here, as replication does; ok is false when there is no such account.
+func (s *Server) Replicate(login, password string, originator writeback.GUID) (ok bool) {
+	if ok = s.SetPassword(login, password); !ok {
+		return false
+	}
+	s.dir.mu.Lock()
+	defer s.dir.mu.Unlock()
+	s.dir.byLogin[strings.ToLower(login)].account.originator = originator
+	return true
+}
+
+// InvocationID is the one under which this controller makes its own writes.
+func (s *Server) InvocationID() writeback.GUID { return invocationID }
 
 // Disconnect closes every open connection, as a restart of the controller would; it goes on serving.
 func (s *Server) Disconnect() { s.faults.disconnect() }

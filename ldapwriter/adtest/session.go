@@ -17,6 +17,7 @@ const (
 	policyHints           = "1.2.840.113556.1.4.2239"
 	deprecatedPolicyHints = "1.2.840.113556.1.4.2066"
 	domainScope           = "1.2.840.113556.1.4.1339"
+	descriptorFlags       = "1.2.840.113556.1.4.801"
 )
 
 // session is one connection.
@@ -109,7 +110,7 @@ func (c *session) pause(d time.Duration, event <-chan struct{}) {
 
 // known lists the controls this controller offers in supportedControl.
 func (c *session) known() []string {
-	var controls []string
+	controls := []string{descriptorFlags}
 	if !c.server.options.WithoutDomainScope {
 		controls = append(controls, domainScope)
 	}
@@ -171,7 +172,7 @@ func (c *session) bind(m *message) answer {
 	if e == nil || e.account == nil || text(credentials) == "" {
 		return badBind("52e")
 	}
-	if data := e.account.logOn(text(credentials), e.account.policy(d.domain.Policy), c.server.options.Clock()); data != "" {
+	if data := e.account.logOn(text(credentials), d.policyOf(e), c.server.options.Clock()); data != "" {
 		return badBind(data)
 	}
 	c.bound = e
