@@ -15,6 +15,7 @@ import (
 type answer struct {
 	Verdict      requester.Verdict `json:"verdict"`
 	Reason       requester.Reason  `json:"reason,omitempty"` // absent: no agent answered
+	Class        requester.Class   `json:"class,omitempty"`  // of the reason
 	Detail       requester.Detail  `json:"detail,omitzero"`
 	Person       string            `json:"person"`           // for the person concerned
 	Remedy       string            `json:"remedy,omitempty"` // for the administrator
@@ -25,8 +26,7 @@ type answer struct {
 	Milliseconds int64             `json:"milliseconds"`
 	Error        string            `json:"error,omitempty"` // no_answer or not_confirmed
 	Cause        string            `json:"cause,omitempty"`
-
-	exit int
+	Exit         int               `json:"exit"`
 }
 
 // newAnswer turns a result, or the lack of one, into an answer. It reports false for errors that came before anything was sent.
@@ -39,12 +39,12 @@ func newAnswer(result requester.Result, err error, took time.Duration) (answer, 
 		return answer{}, false
 	}
 	a := answer{
-		Verdict: requester.Unknown, Request: exchange.RequestID, Milliseconds: took.Milliseconds(), exit: exitUnknown, Error: "no_answer",
+		Verdict: requester.Unknown, Request: exchange.RequestID, Milliseconds: took.Milliseconds(), Exit: exitUnknown, Error: "no_answer",
 		Person: "It is not certain what became of the request.",
 		Remedy: "See whether the agent runs (writeback-agent status), and look for the request's id in its audit log. After a reset, try the new password before asking again.",
 	}
 	if errors.Is(err, requester.ErrNotConfirmed) {
-		a.exit, a.Error = exitTransport, "not_confirmed"
+		a.Exit, a.Error = exitTransport, "not_confirmed"
 		a.Remedy = "Check the connection string, the name of the requests queue, its Send right, and the network."
 	}
 	if exchange.Cause != nil {
@@ -56,46 +56,52 @@ func newAnswer(result requester.Result, err error, took time.Duration) (answer, 
 func answered(result requester.Result, took time.Duration) answer {
 	info := requester.Lookup(result.Outcome.Reason)
 	return answer{
-		Verdict: result.Outcome.Verdict, Reason: result.Outcome.Reason, Detail: result.Outcome.Detail,
+		Verdict: result.Outcome.Verdict, Reason: result.Outcome.Reason, Class: info.Class, Detail: result.Outcome.Detail,
 		Person: info.Person, Remedy: info.Remedy, Retry: info.Retry, Replayed: result.Outcome.Replayed,
-		Agent: result.Agent, Request: result.RequestID, Milliseconds: took.Milliseconds(), exit: exitOf(result.Outcome.Verdict),
+		Agent: result.Agent, Request: result.RequestID, Milliseconds: took.Milliseconds(), Exit: exitOf(result.Outcome.Verdict, info.Class),
 	}
-}
-
-func exitOf(verdict requester.Verdict) int {
-	switch verdict {
-	case requester.Written, requester.OK:
-		return exitDone
-	case requester.NotWritten:
-		return exitRefused
-	}
-	return exitUnknown
 }
 
 // print writes the answer: one line that says it all, and what follows from it.
-func (a answer) print(to io.Writer, asJSON bool) error {
-	if asJSON {
-		encoder := json.NewEncoder(to)
-		encoder.SetEscapeHTML(false)
-		return encoder.Encode(a)
-	}
-	lines := []string{a.headline()}
-	if a.exit != exitDone {
+func (a answer) print(to io.Writer, colours palette) error {
+	lines := []string{a.headline(colours)}
+	if a.Exit != exitDone {
 		lines = append(lines, "  person: "+a.Person)
-		for _, detail := range a.details() {
-			lines = append(lines, "  detail: "+detail)
-		}
-		if a.Remedy != "" {
-			lines = append(lines, "  remedy: "+a.Remedy)
-		}
+	}
+	for _, detail := range a.details() {
+		lines = append(lines, "  detail: "+detail)
+	}
+	for _, warning := range a.Detail.Warnings {
+		lines = append(lines, "  warning: "+warning)
+	}
+	if a.Exit != exitDone && a.Remedy != "" {
+		lines = append(lines, "  remedy: "+a.Remedy)
 	}
 	_, err := fmt.Fprintln(to, strings.Join(lines, "\n"))
 	return err
 }
 
+// printJSON writes the answer as one JSON object on one line.
+func (a answer) printJSON(to io.Writer) error {
+	encoder := json.NewEncoder(to)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(a)
+}
+
+// colour of the verdict: done, refused, or nobody knows.
+func (a answer) colour() int {
+	switch a.Verdict {
+	case requester.Written, requester.OK:
+		return green
+	case requester.NotWritten:
+		return red
+	}
+	return yellow
+}
+
 // headline is, for instance: "not written: password.in_history (agent corp/a1, request 3vX..., 41 ms)". The reason "ok" adds nothing.
-func (a answer) headline() string {
-	what := strings.ReplaceAll(string(a.Verdict), "_", " ")
+func (a answer) headline(colours palette) string {
+	what := colours.paint(a.colour(), strings.ReplaceAll(string(a.Verdict), "_", " "))
 	for _, why := range []string{string(a.Reason), strings.ReplaceAll(a.Error, "_", " "), a.Cause} {
 		if why != "" && why != "ok" {
 			what += ": " + why

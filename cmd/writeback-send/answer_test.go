@@ -17,18 +17,50 @@ import (
 	"github.com/password-writeback/writeback/relay/requester"
 )
 
-func TestTheExitCodeFollowsFromTheVerdict(t *testing.T) {
-	for verdict, want := range map[requester.Verdict]int{
-		requester.Written: exitDone, requester.OK: exitDone, requester.NotWritten: exitRefused, requester.Unknown: exitUnknown, "": exitUnknown,
+func TestTheExitCodeFollowsFromTheVerdictAndTheClass(t *testing.T) {
+	for name, test := range map[string]struct {
+		outcome requester.Outcome
+		want    int
+	}{
+		"written":                   {requester.Outcome{Verdict: requester.Written, Reason: requester.ReasonOK}, exitDone},
+		"ok":                        {requester.Outcome{Verdict: requester.OK, Reason: requester.ReasonOK}, exitDone},
+		"unlocked":                  {requester.Outcome{Verdict: requester.Written, Reason: requester.AlreadyApplied}, exitDone},
+		"envelope":                  {requester.Outcome{Verdict: requester.NotWritten, Reason: requester.EnvelopeIDReused}, 10},
+		"request":                   {requester.Outcome{Verdict: requester.NotWritten, Reason: requester.RequestSuperseded}, 11},
+		"auth":                      {requester.Outcome{Verdict: requester.NotWritten, Reason: requester.AuthTooOld}, 12},
+		"user":                      {requester.Outcome{Verdict: requester.NotWritten, Reason: requester.UserDisabled}, 13},
+		"policy":                    {requester.Outcome{Verdict: requester.NotWritten, Reason: requester.PolicyOutOfScope}, 14},
+		"password":                  {requester.Outcome{Verdict: requester.NotWritten, Reason: requester.PasswordInHistory}, 15},
+		"directory":                 {requester.Outcome{Verdict: requester.NotWritten, Reason: requester.DirectoryUnavailable}, 16},
+		"agent":                     {requester.Outcome{Verdict: requester.NotWritten, Reason: requester.AgentInternal}, 17},
+		"of a newer agent":          {requester.Outcome{Verdict: requester.NotWritten, Reason: "password.too_fancy"}, 17},
+		"refused without a cause":   {requester.Outcome{Verdict: requester.NotWritten, Reason: requester.ReasonOK}, exitRefused},
+		"expired, maybe written":    {requester.Outcome{Verdict: requester.Unknown, Reason: requester.RequestExpired}, exitUnknown},
+		"a verdict nobody knows":    {requester.Outcome{Verdict: "perhaps", Reason: requester.ReasonOK}, exitUnknown},
+		"unknown, of the directory": {requester.Outcome{Verdict: requester.Unknown, Reason: requester.DirectoryOutcomeUnknown}, exitUnknown},
 	} {
-		got, _ := newAnswer(requester.Result{Outcome: requester.Outcome{Verdict: verdict}}, nil, 0)
-		if got.exit != want {
-			t.Errorf("%q: exit %d, want %d", verdict, got.exit, want)
+		if got, _ := newAnswer(requester.Result{Outcome: test.outcome}, nil, 0); got.Exit != test.want {
+			t.Errorf("%s: exit %d, want %d", name, got.Exit, test.want)
 		}
 	}
+}
+
+func TestEveryClassHasItsExitCodeInTheHelp(t *testing.T) {
+	for _, info := range requester.Reasons() {
+		code := exitOf(requester.NotWritten, info.Class)
+		if info.Class == requester.ClassDone {
+			continue
+		}
+		if row := fmt.Sprintf("  %d  %s ", code, info.Class); code < 10 || !strings.Contains(exitHelp(), row) {
+			t.Errorf("the help lacks %q", row)
+		}
+	}
+}
+
+func TestWithoutAnAnswerTheOutcomeIsUnknown(t *testing.T) {
 	for kind, want := range map[error]int{requester.ErrNoAnswer: exitUnknown, requester.ErrNotConfirmed: exitTransport} {
 		got, isAnswer := newAnswer(requester.Result{}, fmt.Errorf("wrapped: %w", &requester.ExchangeError{RequestID: "r", Kind: kind}), 0)
-		if !isAnswer || got.exit != want || got.Verdict != requester.Unknown || got.Request != "r" {
+		if !isAnswer || got.Exit != want || got.Verdict != requester.Unknown || got.Request != "r" {
 			t.Errorf("%v: %+v", kind, got)
 		}
 	}
@@ -43,11 +75,11 @@ func TestEveryDetailIsSpelledOut(t *testing.T) {
 		Agent: "corp/a1", RequestID: "r",
 		Outcome: requester.Outcome{
 			Verdict: requester.NotWritten, Reason: writeback.PasswordTooRecent, Replayed: true,
-			Detail: requester.Detail{MinLength: 8, MaxLength: 256, HistoryLength: 24, RetryAfter: &after, Possible: []string{"a", "b"}, Hint: "h"},
+			Detail: requester.Detail{MinLength: 8, MaxLength: 256, HistoryLength: 24, RetryAfter: &after, Possible: []string{"a", "b"}, Hint: "h", Warnings: []string{"w"}},
 		},
 	}, nil, 41*time.Millisecond)
 	var out bytes.Buffer
-	if err := a.print(&out, false); err != nil {
+	if err := a.print(&out, palette{}); err != nil {
 		t.Fatal(err)
 	}
 	info := requester.Lookup(writeback.PasswordTooRecent)
@@ -56,6 +88,7 @@ func TestEveryDetailIsSpelledOut(t *testing.T) {
 		"  person: " + info.Person,
 		"  detail: at least 8 characters", "  detail: at most 256 characters", "  detail: not one of the last 24 passwords",
 		"  detail: possible again after 2026-05-01 12:30:00", "  detail: possibly a or b", "  detail: h",
+		"  warning: w",
 		"  remedy: " + info.Remedy, "",
 	}, "\n")
 	if diff := cmp.Diff(want, out.String()); diff != "" {
@@ -66,8 +99,8 @@ func TestEveryDetailIsSpelledOut(t *testing.T) {
 func TestACauseStaysOnOneLine(t *testing.T) {
 	cause := errors.Join(context.DeadlineExceeded, errors.New("first\tline\nsecond"))
 	a, _ := newAnswer(requester.Result{}, &requester.ExchangeError{RequestID: "r", Kind: requester.ErrNoAnswer, Cause: cause}, 0)
-	if want := "unknown: no answer: context deadline exceeded; first line; second (request r, 0 ms)"; a.headline() != want {
-		t.Errorf("%q, want %q", a.headline(), want)
+	if want := "unknown: no answer: context deadline exceeded; first line; second (request r, 0 ms)"; a.headline(palette{}) != want {
+		t.Errorf("%q, want %q", a.headline(palette{}), want)
 	}
 }
 

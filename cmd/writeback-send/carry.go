@@ -65,7 +65,9 @@ func (c *connection) carryConfig() (requester.CarryConfig, error) {
 func carry(cmd *cobra.Command, link connection, config requester.CarryConfig, token []byte) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), link.timeout)
 	defer cancel()
+	stop := waiting(ctx, cmd)
 	result, err := requester.Carry(ctx, config, token)
+	stop()
 	if err == nil {
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", result)
 		return err
@@ -75,7 +77,7 @@ func carry(cmd *cobra.Command, link connection, config requester.CarryConfig, to
 		return err
 	}
 	tell(cmd.ErrOrStderr(), oneLine(err.Error()), a.Remedy)
-	return exitError(a.exit)
+	return exitError(a.Exit)
 }
 
 // readToken reads a request token. Spaces and line ends around it do not belong to it.

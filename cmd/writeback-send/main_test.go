@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -46,7 +47,7 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	got := "0"
 	var failed interface{ ExitCode() int }
 	if errors.As(err, &failed) {
-		got = string(rune('0' + failed.ExitCode()))
+		got = strconv.Itoa(failed.ExitCode())
 	}
 	if got != want {
 		ts.Fatalf("exit code %s, want %s (%v)", got, want, err)
@@ -197,6 +198,15 @@ func decide(request *writeback.Request) (writeback.Outcome, bool) {
 	switch {
 	case request.Operation == writeback.OpPing:
 		return writeback.Outcome{Verdict: writeback.OK, Reason: writeback.ReasonOK}, true
+	case request.Operation == writeback.OpCheck && request.Subject.Value == "ada@example.test":
+		detail := writeback.Detail{MinLength: 14, HistoryLength: 24, Warnings: []string{writeback.WarningNotIndexed}}
+		return writeback.Outcome{Verdict: writeback.OK, Reason: writeback.ReasonOK, Detail: detail}, true
+	case request.Operation == writeback.OpCheck:
+		return refused(writeback.PolicyProtectedUser, writeback.Detail{})
+	case request.Operation == writeback.OpChange && !request.OldPassword.Equal(secret.NewString("Alt-1234")):
+		return refused(writeback.PasswordOldIncorrect, writeback.Detail{})
+	case request.Operation == writeback.OpChange && (request.MustChange || request.Unlock):
+		return refused(writeback.AgentInternal, writeback.Detail{})
 	case request.Subject.Value == "silent@example.test":
 		return writeback.Outcome{}, false
 	case request.Subject.Value == "lost@example.test":
@@ -207,7 +217,7 @@ func decide(request *writeback.Request) (writeback.Outcome, bool) {
 		return refused(writeback.AlreadyApplied, writeback.Detail{})
 	case !request.Password.Equal(secret.NewString(" Grüße 42 ")):
 		return refused(writeback.PasswordRefused, writeback.Detail{Possible: []string{"in_history", "filter"}})
-	case request.MustChange == request.Unlock: // --must-change and --no-unlock go together or not at all in the scripts
+	case request.Operation == writeback.OpReset && request.MustChange == request.Unlock: // --must-change and --no-unlock go together or not at all in the scripts
 		return refused(writeback.AgentInternal, writeback.Detail{})
 	}
 	return writeback.Outcome{Verdict: writeback.Written, Reason: writeback.ReasonOK, Replayed: request.Subject.AssertedImmutableID != ""}, true

@@ -14,15 +14,6 @@ import (
 	"github.com/password-writeback/writeback/relay/requester"
 )
 
-// The exit codes, for scripts.
-const (
-	exitDone      = 0 // an agent answered: done
-	exitRefused   = 1 // an agent answered: nothing was changed
-	exitUsage     = 2 // wrong command line, profile or key: nothing was sent
-	exitUnknown   = 3 // sent, and nobody can say what became of it: no answer, or an answer that says so
-	exitTransport = 4 // the queue did not confirm the request; what became of it is unknown as well
-)
-
 const longHelp = `writeback-send plays the portal: it signs a request with the portal's key, seals it for the agents, sends it through the queue
 and waits for the signed answer.
 
@@ -41,14 +32,7 @@ What stays the same from call to call fits into a profile, a JSON file:
 Paths are relative to the profile. Flags win over the profile.
 
 The new password comes from the terminal without echo, from --password-file or from --password-fd; never from the command line or
-the environment, where other users and processes can read it.
-
-Exit codes:
-  0  done
-  1  refused: an agent answered, and nothing was changed
-  2  wrong command line, profile or key: nothing was sent
-  3  unknown: no answer came, or the agent cannot say whether its write took effect
-  4  the queue did not confirm the request: unknown as well`
+the environment, where other users and processes can read it.`
 
 // usageError is a fault of the command line.
 type usageError struct {
@@ -77,14 +61,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use: "writeback-send", Short: "Ask the agents for a password reset or an unlock, and print the answer", Long: longHelp, Version: version,
+		Use: "writeback-send", Short: "Ask the agents to reset or change a password or to unlock an account, and print the answer", Long: longHelp + "\n\n" + exitHelp(), Version: version,
 		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{err.Error(), fmt.Sprintf("see %s --help", cmd.CommandPath())}
 	})
-	root.AddCommand(newReset(), newUnlock(), newPing(), newCarry(), newKeys())
+	root.AddCommand(newReset(), newChange(), newUnlock(), newCheck(), newPing(), newCarry(), newKeys())
 	return root
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -52,16 +53,27 @@ func readSecret(from io.Reader) (requester.Secret, error) {
 	return requester.NewSecret(bytes.TrimSuffix(line, []byte("\r"))), nil
 }
 
-// passwordSource is where the new password comes from.
+// passwordSource is where a password comes from.
 type passwordSource struct {
+	flag string // the flags are --flag-file and --flag-fd
+	what string // "new password"
+	ask  func(ctx context.Context, prompt io.Writer, terminal int) (requester.Secret, error)
 	file string
-	fd   int
+	fd   int // negative: none
+}
+
+func newPassword() passwordSource {
+	return passwordSource{flag: "password", what: "new password", ask: readTerminal, fd: -1}
+}
+
+func oldPassword() passwordSource {
+	return passwordSource{flag: "old-password", what: "old password", ask: readTerminalOnce, fd: -1}
 }
 
 func (s *passwordSource) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&s.file, "password-file", "", "`file` with the new password, readable by its owner only")
-	cmd.Flags().IntVar(&s.fd, "password-fd", -1, "file descriptor `number` to read the new password from; 0 is the standard input")
-	cmd.MarkFlagsMutuallyExclusive("password-file", "password-fd")
+	cmd.Flags().StringVar(&s.file, s.flag+"-file", "", "`file` with the "+s.what+", readable by its owner only")
+	cmd.Flags().IntVar(&s.fd, s.flag+"-fd", -1, "file descriptor `number` to read the "+s.what+" from; 0 is the standard input")
+	cmd.MarkFlagsMutuallyExclusive(s.flag+"-file", s.flag+"-fd")
 }
 
 // read gets the password from the one source chosen; from the terminal where none is.
@@ -73,18 +85,41 @@ func (s *passwordSource) read(cmd *cobra.Command) (requester.Secret, error) {
 	case s.fd == 0:
 		return readSecret(stdin)
 	case s.fd > 0:
-		file := os.NewFile(uintptr(s.fd), "password-fd")
-		if file == nil {
-			return requester.Secret{}, usageError{fmt.Sprintf("there is no file descriptor %d", s.fd), "open it: writeback-send ... --password-fd 3 3<file"}
-		}
-		defer file.Close()
-		return readSecret(file)
-	case cmd.Flags().Changed("password-fd"):
-		return requester.Secret{}, usageError{"--password-fd is negative", "0 is the standard input"}
+		return s.readDescriptor()
+	case cmd.Flags().Changed(s.flag + "-fd"):
+		return requester.Secret{}, usageError{fmt.Sprintf("--%s-fd is negative", s.flag), "0 is the standard input"}
 	}
 	terminal, ok := stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(terminal.Fd())) {
-		return requester.Secret{}, usageError{"no password: the standard input is not a terminal", "use --password-fd 0 to read it from the standard input, or --password-file"}
+		return requester.Secret{}, usageError{
+			fmt.Sprintf("no %s: the standard input is not a terminal", s.what),
+			fmt.Sprintf("use --%s-fd 0 to read it from the standard input, or --%s-file", s.flag, s.flag),
+		}
 	}
-	return readTerminal(cmd.Context(), cmd.ErrOrStderr(), int(terminal.Fd()))
+	return s.ask(cmd.Context(), cmd.ErrOrStderr(), int(terminal.Fd()))
+}
+
+func (s *passwordSource) readDescriptor() (requester.Secret, error) {
+	file := os.NewFile(uintptr(s.fd), s.flag+"-fd")
+	if file == nil {
+		return requester.Secret{}, usageError{fmt.Sprintf("there is no file descriptor %d", s.fd), fmt.Sprintf("open it: writeback-send ... --%s-fd 3 3<file", s.flag)}
+	}
+	defer file.Close()
+	return readSecret(file)
+}
+
+// readBoth reads the old password, then the new one.
+func readBoth(cmd *cobra.Command, before, after *passwordSource) (old, next requester.Secret, err error) {
+	if before.fd >= 0 && before.fd == after.fd {
+		return old, next, usageError{
+			fmt.Sprintf("both passwords are to come from the descriptor %d", before.fd), "give each a descriptor or a file of its own",
+		}
+	}
+	if old, err = before.read(cmd); err != nil {
+		return old, next, err
+	}
+	if next, err = after.read(cmd); err != nil {
+		old.Destroy()
+	}
+	return old, next, err
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +19,7 @@ func newReset() *cobra.Command {
 	var (
 		link       connection
 		who        person
-		source     passwordSource
+		source     = newPassword()
 		mustChange bool
 		noUnlock   bool
 	)
@@ -54,26 +56,44 @@ func newReset() *cobra.Command {
 }
 
 func newUnlock() *cobra.Command {
+	return newQuestion(&cobra.Command{Use: "unlock", Short: "Unlock a user's account, password untouched"},
+		func(ctx context.Context, client *requester.Client, user requester.Subject, by requester.Verification) (requester.Result, error) {
+			return client.Unlock(ctx, requester.UnlockRequest{User: user, By: by})
+		})
+}
+
+func newCheck() *cobra.Command {
+	return newQuestion(&cobra.Command{
+		Use: "check", Short: "Ask whether a user's password could be reset, without writing anything",
+		Long: `Asks what a reset of the user would meet, whatever the new password, and writes nothing. Where nothing stands against it, the exit code is 0
+and the answer says what the password must be like; otherwise it is the reason the reset would end with.`,
+	}, func(ctx context.Context, client *requester.Client, user requester.Subject, by requester.Verification) (requester.Result, error) {
+		return client.Check(ctx, requester.CheckRequest{User: user, By: by})
+	})
+}
+
+// newQuestion makes a command that asks something about a user and needs no password.
+func newQuestion(
+	cmd *cobra.Command, ask func(context.Context, *requester.Client, requester.Subject, requester.Verification) (requester.Result, error),
+) *cobra.Command {
 	var (
 		link connection
 		who  person
 	)
-	cmd := &cobra.Command{
-		Use: "unlock", Short: "Unlock a user's account, password untouched", Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			user, by, err := who.resolve()
-			if err != nil {
-				return err
-			}
-			client, hangUp, err := link.dial(cmd)
-			if err != nil {
-				return err
-			}
-			defer hangUp()
-			return link.send(cmd, client, func(ctx context.Context, client *requester.Client) (requester.Result, error) {
-				return client.Unlock(ctx, requester.UnlockRequest{User: user, By: by})
-			})
-		},
+	cmd.Args = noArguments
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		user, by, err := who.resolve()
+		if err != nil {
+			return err
+		}
+		client, hangUp, err := link.dial(cmd)
+		if err != nil {
+			return err
+		}
+		defer hangUp()
+		return link.send(cmd, client, func(ctx context.Context, client *requester.Client) (requester.Result, error) {
+			return ask(ctx, client, user, by)
+		})
 	}
 	link.register(cmd)
 	who.register(cmd)
@@ -136,16 +156,34 @@ func (c *connection) send(cmd *cobra.Command, client *requester.Client, ask ques
 	ctx, cancel := context.WithTimeout(cmd.Context(), c.timeout)
 	defer cancel()
 	started := time.Now()
+	stop := waiting(ctx, cmd)
 	result, err := ask(ctx, client)
+	stop()
 	answer, isAnswer := newAnswer(result, err, time.Since(started))
 	if !isAnswer {
 		return err
 	}
-	if err := answer.print(cmd.OutOrStdout(), c.json); err != nil {
+	if err := c.show(cmd.OutOrStdout(), answer); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
-	if answer.exit == exitDone {
+	if answer.Exit == exitDone {
 		return nil
 	}
-	return exitError(answer.exit)
+	return exitError(answer.Exit)
+}
+
+// show prints an answer as the flags and the terminal want it.
+func (c *connection) show(to io.Writer, answer answer) error {
+	if c.json {
+		return answer.printJSON(to)
+	}
+	return answer.print(to, paletteFor(to, os.Getenv))
+}
+
+// waiting shows progress to somebody who watches the standard error.
+func waiting(ctx context.Context, cmd *cobra.Command) (stop func()) {
+	if !isTerminal(cmd.ErrOrStderr()) {
+		return func() {}
+	}
+	return showProgress(ctx, cmd.ErrOrStderr())
 }

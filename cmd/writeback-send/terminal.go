@@ -11,17 +11,36 @@ import (
 	"github.com/password-writeback/writeback/relay/requester"
 )
 
-// readTerminal asks for a password without echo. An interrupt turns the echo on again: term.ReadPassword would sit there until the next line.
+// readTerminal asks for a new password twice, without echo.
 func readTerminal(ctx context.Context, prompt io.Writer, terminal int) (requester.Secret, error) {
+	read, err := silently(ctx, terminal)
+	if err != nil {
+		return requester.Secret{}, err
+	}
+	return askTwice(prompt, read)
+}
+
+// readTerminalOnce asks for an old password without echo: a slip is noticed by the directory.
+func readTerminalOnce(ctx context.Context, prompt io.Writer, terminal int) (requester.Secret, error) {
+	read, err := silently(ctx, terminal)
+	if err != nil {
+		return requester.Secret{}, err
+	}
+	return ask(prompt, "Old password: ", read)
+}
+
+// silently returns a function that reads a line without echo. An interrupt turns the echo on again: term.ReadPassword would sit there
+// until the next line.
+func silently(ctx context.Context, terminal int) (read func() ([]byte, error), err error) {
 	before, err := term.GetState(terminal)
 	if err != nil {
-		return requester.Secret{}, unreadable(err)
+		return nil, unreadable(err)
 	}
-	return askTwice(prompt, func() ([]byte, error) {
-		type line struct {
-			typed []byte
-			err   error
-		}
+	type line struct {
+		typed []byte
+		err   error
+	}
+	return func() ([]byte, error) {
 		read := make(chan line, 1)
 		go func() {
 			typed, err := term.ReadPassword(terminal)
@@ -33,7 +52,7 @@ func readTerminal(ctx context.Context, prompt io.Writer, terminal int) (requeste
 		case <-ctx.Done():
 			return nil, errors.Join(errors.New("interrupted"), term.Restore(terminal, before))
 		}
-	})
+	}, nil
 }
 
 func unreadable(err error) error {

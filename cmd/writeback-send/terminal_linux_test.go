@@ -141,3 +141,47 @@ func TestAnInterruptTurnsTheEchoOnAgain(t *testing.T) {
 		t.Error("the echo is still off")
 	}
 }
+
+func TestOnATerminalColoursObeyTheEnvironment(t *testing.T) {
+	_, program := openTerminal(t)
+	for name, test := range map[string]struct {
+		environment map[string]string
+		want        bool
+	}{
+		"plain":          {nil, true},
+		"NO_COLOR":       {map[string]string{"NO_COLOR": "1"}, false},
+		"empty NO_COLOR": {map[string]string{"NO_COLOR": ""}, true},
+		"dumb":           {map[string]string{"TERM": "dumb"}, false},
+	} {
+		if got := paletteFor(program, func(name string) string { return test.environment[name] }).on; got != test.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+func TestAChangeAsksForTheOldPasswordOnceAndForTheNewOneTwice(t *testing.T) {
+	person, program := openTerminal(t)
+	asked := make(prompts, 8)
+	cmd := newChange()
+	cmd.SetContext(t.Context())
+	cmd.SetIn(program)
+	cmd.SetErr(asked)
+	before, after := oldPassword(), newPassword()
+	done := make(chan error, 1)
+	go func() {
+		old, next, err := readBoth(cmd, &before, &after)
+		if err == nil && (!old.Equal(secret.NewString("Alt-1")) || !next.Equal(secret.NewString("Neu-2"))) {
+			err = fmt.Errorf("other passwords of %d and %d bytes were read", old.Len(), next.Len())
+		}
+		done <- err
+	}()
+	for _, step := range []struct{ prompt, typed string }{{"Old password:", "Alt-1"}, {"New password:", "Neu-2"}, {"Again:", "Neu-2"}} {
+		if got := <-asked; got != step.prompt {
+			t.Errorf("prompt %q, want %q", got, step.prompt)
+		}
+		typeSilently(t, person, program, step.typed)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
