@@ -25,7 +25,6 @@ const (
 type Client struct {
 	User  string // sAMAccountName, as the keytab has it
 	Realm string // in capitals
-	Dial  Dialer // to KDCs
 
 	mu     sync.Mutex
 	kept   map[string]granted // by the service's name
@@ -34,7 +33,7 @@ type Client struct {
 
 // Ticket returns a ticket to the service spn, such as ldap/dc1.corp.example.com: a kept one where the keytab is still the same, else a new one
 // from the first of the KDCs (host:port) that can be reached. A KDC that refuses answers with a [*Refusal]; no other is asked then.
-func (c *Client) Ticket(ctx context.Context, content secret.Value, spn string, kdcs []string) (*Ticket, error) {
+func (c *Client) Ticket(ctx context.Context, dial Dialer, content secret.Value, spn string, kdcs []string) (*Ticket, error) {
 	var origin [sha256.Size]byte
 	content.Use(func(plain []byte) { origin = sha256.Sum256(plain) })
 	if known, ok := c.recall(origin, spn); ok {
@@ -45,7 +44,7 @@ func (c *Client) Ticket(ctx context.Context, content secret.Value, spn string, k
 		return nil, err
 	}
 	got, err := firstReached(kdcs, func(address string) (granted, error) {
-		asking := login{user: c.User, realm: c.Realm, keys: keys, kdc: kdc{address, c.Dial}}
+		asking := login{user: c.User, realm: c.Realm, keys: keys, kdc: kdc{address, dial}}
 		initial, err := asking.initial(ctx, life)
 		if err != nil {
 			return granted{}, err
@@ -61,10 +60,10 @@ func (c *Client) Ticket(ctx context.Context, content secret.Value, spn string, k
 
 // firstReached goes on to the next KDC only while nothing was sent: a proof that may have been counted is not repeated.
 func firstReached(kdcs []string, ask func(address string) (granted, error)) (granted, error) {
-	failures := []error{errNotReached}
+	failures := []error{ErrNotReached}
 	for _, address := range kdcs {
 		got, err := ask(address)
-		if err == nil || !errors.Is(err, errNotReached) {
+		if err == nil || !errors.Is(err, ErrNotReached) {
 			return got, err
 		}
 		failures = append(failures, fmt.Errorf("%s: %w", address, err))
@@ -98,16 +97,14 @@ func (c *Client) Forget() {
 	c.kept = nil
 }
 
-// Check asks one KDC for a ticket with a user's password, once, and throws the ticket away. It returns nil only where the KDC's reply
-// proves the password: it decrypts with the key derived from it.
-func Check(ctx context.Context, dial Dialer, address, user, realm string, value secret.Value) error {
-	asking := login{user: user, realm: realm, keys: password{value}, kdc: kdc{address, dial}}
-	_, err := asking.initial(ctx, probeLife)
-	return err
+// Check asks one KDC for a ticket with a user's password, once, and throws the ticket away. The error is nil only where the KDC's reply
+// proves the password: it decrypts with the key derived from it. counted reports whether the KDC may have counted a wrong password: before
+// the first proof leaves, it cannot have.
+func Check(ctx context.Context, dial Dialer, address, user, realm string, value secret.Value) (counted bool, err error) {
+	asking := login{user: user, realm: realm, keys: password{value}, kdc: kdc{address, dial}, sent: &counted}
+	_, err = asking.initial(ctx, probeLife)
+	return counted, err
 }
-
-// NotSent reports whether err means that no KDC could be reached, so that nothing was sent.
-func NotSent(err error) bool { return errors.Is(err, errNotReached) }
 
 // Ticket lets its owner prove itself to one service.
 type Ticket struct {

@@ -20,6 +20,7 @@ type login struct {
 	user, realm string
 	keys        keys
 	kdc         kdc
+	sent        *bool // set as soon as a proof may have left; nil: nobody asks
 }
 
 // granted is a ticket and the key that goes with it.
@@ -67,6 +68,7 @@ func (l login) initial(ctx context.Context, life time.Duration) (g granted, err 
 		if err := l.prove(&request, hints); err != nil {
 			return granted{}, err
 		}
+		l.proofLeaves()
 		if reply, refusal, err = l.askInitial(ctx, request); err != nil {
 			return granted{}, err
 		}
@@ -76,6 +78,12 @@ func (l login) initial(ctx context.Context, life time.Duration) (g granted, err 
 		}
 	}
 	return l.open(request, reply, hints)
+}
+
+func (l login) proofLeaves() {
+	if l.sent != nil {
+		*l.sent = true
+	}
 }
 
 // askInitial returns the KDC's reply or its refusal.

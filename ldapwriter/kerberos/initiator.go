@@ -20,8 +20,8 @@ const (
 	flagIntegrity = 16
 )
 
-// Initiator is our side of one SASL GSSAPI bind (RFC 4752 3.1). It has the methods that go-ldap asks for, and is used once.
-type Initiator struct {
+// initiator is the [Context] of a ticket.
+type initiator struct {
 	ticket  *Ticket
 	binding Binding
 
@@ -31,15 +31,15 @@ type Initiator struct {
 }
 
 // Initiate begins a bind on the connection that binding identifies.
-func (t *Ticket) Initiate(binding Binding) *Initiator { return &Initiator{ticket: t, binding: binding} }
+func (t *Ticket) Initiate(binding Binding) Context { return &initiator{ticket: t, binding: binding} }
 
-// InitSecContext returns the first token, and checks the controller's answer to it.
-func (i *Initiator) InitSecContext(target string, answer []byte) (token []byte, more bool, err error) {
+// InitSecContext implements Context: it returns the first token, and checks the controller's answer to it.
+func (i *initiator) InitSecContext(target string, answer []byte) (token []byte, more bool, err error) {
 	return i.InitSecContextWithOptions(target, answer, nil)
 }
 
-// InitSecContextWithOptions is InitSecContext; mutual authentication is always asked for, whatever the options.
-func (i *Initiator) InitSecContextWithOptions(_ string, answer []byte, _ []int) (token []byte, more bool, err error) {
+// InitSecContextWithOptions implements Context; mutual authentication is always asked for, whatever the options.
+func (i *initiator) InitSecContextWithOptions(_ string, answer []byte, _ []int) (token []byte, more bool, err error) {
 	defer tamed(&err)
 	if answer == nil {
 		token, err = i.first()
@@ -48,14 +48,14 @@ func (i *Initiator) InitSecContextWithOptions(_ string, answer []byte, _ []int) 
 	return nil, false, i.accept(answer)
 }
 
-// DeleteSecContext forgets the keys.
-func (i *Initiator) DeleteSecContext() error {
+// DeleteSecContext implements Context: it forgets the keys.
+func (i *initiator) DeleteSecContext() error {
 	i.key = types.EncryptionKey{}
 	return nil
 }
 
 // first makes the token with the AP-REQ.
-func (i *Initiator) first() ([]byte, error) {
+func (i *initiator) first() ([]byte, error) {
 	client := types.PrincipalName{NameType: nametype.KRB_NT_PRINCIPAL, NameString: []string{i.ticket.client}}
 	authenticator, err := types.NewAuthenticator(i.ticket.realm, client)
 	if err != nil {
@@ -82,7 +82,7 @@ func checksum(binding Binding) []byte {
 
 // accept checks that the controller could read our time from the authenticator, which nobody can who lacks the ticket's key (RFC 4120
 // 3.2.4), and takes over its key.
-func (i *Initiator) accept(answer []byte) error {
+func (i *initiator) accept(answer []byte) error {
 	encoded, err := unframed(tokenReply, answer)
 	if err != nil {
 		return err
@@ -93,14 +93,14 @@ func (i *Initiator) accept(answer []byte) error {
 	}
 	plain, err := crypto.DecryptEncPart(reply.EncPart, i.ticket.granted.key, keyusage.AP_REP_ENCPART)
 	if err != nil {
-		return errNotMutual
+		return ErrNotMutual
 	}
 	var part messages.EncAPRepPart
 	if err := part.Unmarshal(plain); err != nil {
-		return errNotMutual
+		return ErrNotMutual
 	}
 	if part.CTime.Unix() != i.sent.CTime.Unix() || part.Cusec != i.sent.Cusec {
-		return errNotMutual
+		return ErrNotMutual
 	}
 	i.key = i.ticket.granted.key
 	if len(part.Subkey.KeyValue) > 0 {
@@ -109,28 +109,21 @@ func (i *Initiator) accept(answer []byte) error {
 	return nil
 }
 
-// errNotMutual is a controller that does not prove to have the key of its ticket.
-var errNotMutual = errors.New("the controller did not prove its identity (mutual authentication)")
-
-// NegotiateSaslAuth reads which security layers the controller offers and chooses none (RFC 4752 3.1). The name to act as is empty:
-// the account's own.
-func (i *Initiator) NegotiateSaslAuth(offer []byte, name string) (choice []byte, err error) {
+// NegotiateSaslAuth implements Context.
+func (i *initiator) NegotiateSaslAuth(offer []byte, name string) (choice []byte, err error) {
 	defer tamed(&err)
 	if i.key.KeyValue == nil {
-		return nil, errNotMutual
+		return nil, ErrNotMutual
 	}
 	layers, err := unwrap(offer, i.key, i.mine)
 	if err != nil {
 		return nil, err
 	}
-	const none = 1
-	if len(layers) != 4 {
-		return nil, errors.New("the controller's offer of security layers is malformed")
+	choice, err = chooseLayer(layers, name)
+	if err != nil {
+		return nil, err
 	}
-	if layers[0]&none == 0 {
-		return nil, ErrSecurityLayer
-	}
-	return wrap(append([]byte{none, 0, 0, 0}, name...), i.key, i.mine, uint64(i.sent.SeqNumber))
+	return wrap(choice, i.key, i.mine, uint64(i.sent.SeqNumber))
 }
 
 // Kinds of tokens (RFC 4121 4.1).

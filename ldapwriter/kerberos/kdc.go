@@ -15,8 +15,8 @@ const Port = "88"
 // maxReply bounds a KDC's answer. A ticket with the groups of its owner stays below 64 KiB (MaxTokenSize).
 const maxReply = 256 << 10
 
-// errNotReached is a KDC to which no connection could be made: nothing was sent.
-var errNotReached = errors.New("the KDC cannot be reached")
+// ErrNotReached says that to none of the KDCs connection could be made, so that nothing was sent.
+var ErrNotReached = errors.New("the KDC cannot be reached")
 
 // Dialer makes connections, as [net.Dialer.DialContext] does.
 type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
@@ -31,7 +31,7 @@ type kdc struct {
 func (k kdc) ask(ctx context.Context, request []byte) ([]byte, error) {
 	conn, err := k.dial(ctx, "tcp", k.address)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errNotReached, err)
+		return nil, fmt.Errorf("%w: %w", ErrNotReached, err)
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })

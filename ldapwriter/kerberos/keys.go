@@ -45,6 +45,12 @@ func readKeytab(content secret.Value, user, realm string) (keytab, error) {
 	return found, nil
 }
 
+// CheckKeytab reports whether the content of a keytab has keys for an account: [ErrNoKey], [ErrKeytab] or nil.
+func CheckKeytab(content secret.Value, user, realm string) error {
+	_, err := readKeytab(content, user, realm)
+	return err
+}
+
 func (k keytab) offers() []int32 {
 	var types []int32
 	for _, each := range accepted() {

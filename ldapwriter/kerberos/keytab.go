@@ -17,13 +17,13 @@ type keyEntry struct {
 	key       types.EncryptionKey
 }
 
-// errKeytab never quotes from the file: it holds keys.
-var errKeytab = errors.New("the file is not a keytab, or is damaged")
+// ErrKeytab is a file that is no keytab. It never quotes from the file, which holds keys.
+var ErrKeytab = errors.New("the file is not a keytab, or is damaged")
 
 // parseKeytab reads the file format of MIT Kerberos, version 2, which ktutil, ktpass, msktutil and samba-tool write.
 func parseKeytab(content []byte) ([]keyEntry, error) {
 	if len(content) < 2 || content[0] != 5 || content[1] != 2 {
-		return nil, errKeytab
+		return nil, ErrKeytab
 	}
 	var entries []keyEntry
 	rest := reader{content[2:], false}
@@ -35,19 +35,19 @@ func parseKeytab(content []byte) ([]keyEntry, error) {
 		}
 		record := reader{rest.take(int(size)), false}
 		if rest.short {
-			return nil, errKeytab
+			return nil, ErrKeytab
 		}
 		if size == 0 {
 			break
 		}
 		entry := record.entry()
 		if record.short {
-			return nil, errKeytab
+			return nil, ErrKeytab
 		}
 		entries = append(entries, entry)
 	}
 	if rest.short {
-		return nil, errKeytab
+		return nil, ErrKeytab
 	}
 	return entries, nil
 }

@@ -57,6 +57,11 @@ var ErrNotProven = errors.New("the reply does not decrypt with the account's key
 // ErrSecurityLayer says that the controller insists on a SASL security layer, which cannot be combined with TLS.
 var ErrSecurityLayer = errors.New("the controller insists on a SASL security layer")
 
+// ErrNotMutual says that the controller does not prove to have the key of its ticket.
+var ErrNotMutual = errors.New("the controller did not prove its identity (mutual authentication)")
+
+var errOffer = errors.New("the controller's offer of security layers is malformed")
+
 // tamed turns a panic of the library into an error: what it reads comes from the network.
 func tamed(err *error) {
 	if fault := recover(); fault != nil {
