@@ -257,13 +257,15 @@ func (s *scanner) digits() bool {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// quoted reads a string and returns it with its quotes.
+// quoted reads a string and returns it with its quotes. Its escapes are checked here, so that a text nobody decodes is JSON, too; whether halves of
+// surrogate pairs match is not a question of syntax, and left to unquote.
 func (s *scanner) quoted() (rawValue, error) {
 	start := s.pos
 	if s.peek() != '"' {
 		return nil, errSyntax
 	}
-	for s.pos++; s.pos < len(s.text); s.pos++ {
+	s.pos++
+	for s.pos < len(s.text) {
 		switch c := s.text[s.pos]; {
 		case c == '"':
 			s.pos++
@@ -271,7 +273,13 @@ func (s *scanner) quoted() (rawValue, error) {
 		case c < 0x20:
 			return nil, errSyntax
 		case c == '\\':
-			s.pos++ // whatever follows is part of the escape; unquote judges it
+			size := escapeSize(s.text[s.pos:])
+			if size == 0 {
+				return nil, errSyntax
+			}
+			s.pos += size
+		default:
+			s.pos++
 		}
 	}
 	return nil, errSyntax

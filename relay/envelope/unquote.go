@@ -55,6 +55,21 @@ func unescape(text []byte) (r rune, size int, err error) {
 	return 0, 0, errSyntax
 }
 
+// escapeSize returns how long the escape sequence is that text begins with; 0 where JSON has no such.
+func escapeSize(text []byte) int {
+	if len(text) < 2 {
+		return 0
+	}
+	switch text[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	}
+	if _, ok := hexUnit(text); ok {
+		return 6
+	}
+	return 0
+}
+
 // unescapeUnicode decodes \uXXXX, or two of them that make a surrogate pair.
 func unescapeUnicode(text []byte) (r rune, size int, err error) {
 	first, ok := hexUnit(text)

@@ -49,6 +49,11 @@ func (m *maker) acceptedRequests() []recipe {
 	recipes := append(m.acceptedSubjects(), m.acceptedPasswords()...)
 	recipes = append(recipes, m.acceptedForms()...)
 	recipes = append(recipes, m.acceptedKeys()...)
+	if m.suite == "rsa-1" {
+		recipes = append(recipes, m.acceptedRSA()...)
+	} else {
+		recipes = append(recipes, m.acceptedCurve()...)
+	}
 	return append(recipes, m.acceptedTimes()...)
 }
 
@@ -66,8 +71,8 @@ func (m *maker) acceptedSubjects() []recipe {
 		{name: "reset-by-operator", description: "An operator for somebody else, with an id beyond ASCII.", edit: claim("act", map[string]any{"kind": "admin", "id": "Zoë (help desk) #7"})},
 		{name: "unlock", description: "An unlock has no password.", edit: asOperation(writeback.OpUnlock, "")},
 		{name: "ping", description: "A ping is sealed, too, and names nobody.", edit: asOperation(writeback.OpPing, "")},
-		{name: "check", description: "A check opens like any request; this version of the agent then answers request.unsupported.", edit: asOperation(writeback.OpCheck, "")},
-		{name: "change", description: "A change has two passwords; this version of the agent then answers request.unsupported.", edit: asOperation(writeback.OpChange, "New-1")},
+		{name: "check", description: "A check asks beforehand whether a reset can succeed, and has no password.", edit: asOperation(writeback.OpCheck, "")},
+		{name: "change", description: "A change has two passwords: the new one and the old one.", edit: asOperation(writeback.OpChange, "New-1")},
 	}
 }
 
@@ -93,7 +98,7 @@ func (m *maker) acceptedPasswords() []recipe {
 func (m *maker) acceptedForms() []recipe {
 	return []recipe{
 		{name: "white-space", description: "White space and the order of members are free, in header, claims and sealed part.", edit: func(d *envelopetest.Draft) {
-			d.RawHeader = fmt.Appendf(nil, "{\r\n\t\"kid\" : %q , \"typ\":\"writeback-request+jwt\",\"alg\":\"ES256\"} ", m.portalKey.KeyID())
+			d.RawHeader = fmt.Appendf(nil, "{\r\n\t\"kid\" : %q , \"typ\":\"writeback-request+jwt\",\"alg\":%q} ", m.portalKey.KeyID(), m.alg())
 			d.RawSealed, _ = json.MarshalIndent(d.Sealed, " ", "\t")
 			d.RawSealed = envelopetest.Pad(d.RawSealed)
 		}},
@@ -101,14 +106,12 @@ func (m *maker) acceptedForms() []recipe {
 			text, _ := json.Marshal(d.Sealed)
 			d.RawSealed = envelopetest.Pad([]byte(strings.Replace(string(text), `"jti"`, `"\u006ati"`, 1)))
 		}},
-		{name: "sealed-by-the-document", description: "Sealed step by step as the specification's text says, without a JOSE library.", edit: m.sealedUnder(func(map[string]any) {})},
 		{name: "nothing-optional", description: "Neither auth_time nor amr.", edit: all(without(claims, "auth_time"), without(claims, "amr"))},
 		{name: "methods-16", description: "The greatest number of methods.", edit: claim("amr", strings.Split("a b c d e f g h i j k l m n o p", " "))},
 		{name: "ids-longest", description: "jti and reply of 64 characters.", edit: func(d *envelopetest.Draft) {
 			long := strings.Repeat("Aa0-_9zZ", 8)
 			d.Claims["jti"], d.Sealed["jti"], d.Claims["reply"] = long, long, long
 		}},
-		{name: "malleated-signature", description: "The other valid signature (r, n-s) of the content of reset-sid: the same request, with the same req_sha256.", repeats: "reset-sid"},
 		{name: "id-reused", description: "The id of reset-sid with other content: it opens, and an agent that has seen reset-sid answers envelope.id_reused.", reuses: "reset-sid",
 			edit: func(d *envelopetest.Draft) {
 				id := m.made["reset-sid"].Expect.Claims.ID
@@ -141,5 +144,13 @@ func (m *maker) acceptedTimes() []recipe {
 		{name: "clock-latest", description: "The last second: exp + 29 s.", clock: vectorIssued + 60 + 29},
 		{name: "not-before", description: "nbf is 30 s ahead of the agent's clock.", edit: claim("nbf", vectorClock+30)},
 		{name: "verified-in-the-future", description: "auth_time is 30 s after iat, as the clocks may differ.", edit: claim("auth_time", vectorIssued+30)},
+	}
+}
+
+// acceptedCurve are the requests that only ec-1 has.
+func (m *maker) acceptedCurve() []recipe {
+	return []recipe{
+		{name: "sealed-by-the-document", description: "Sealed step by step as the specification's text says, without a JOSE library.", edit: m.sealedUnder(func(map[string]any) {})},
+		{name: "malleated-signature", description: "The other valid signature (r, n-s) of the content of reset-sid: the same request, with the same req_sha256.", repeats: "reset-sid"},
 	}
 }

@@ -2,9 +2,6 @@ package envelope_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -30,7 +27,8 @@ const (
 
 // maker makes the vectors. What they must say is written down from what was put in, not from what the opener reads.
 type maker struct {
-	t *testing.T
+	t     *testing.T
+	suite string
 	// Pinned: two keys of the portal, one of a second portal. The agent opens with the new key first, then with the old one.
 	portalKey, portalNext, secondKey, agentNew, agentOld, agentSigning envelope.PrivateKey
 	// Not pinned, and another agent's.
@@ -56,13 +54,17 @@ type recipe struct {
 	repeats, reuses string
 }
 
-// newMaker makes all keys from a fixed seed: made again with the same Go, the files are the same.
-func newMaker(t *testing.T) *maker {
+// newMaker makes ready for one suite. Keys of ec-1 and all random numbers are made from a fixed seed: made again with the same Go, the files are
+// the same.
+func newMaker(t *testing.T, suite string) *maker {
 	t.Helper()
 	cryptotest.SetGlobalRandom(t, 1)
-	m := &maker{
-		t: t, portalKey: signingKey(t), portalNext: signingKey(t), secondKey: signingKey(t), agentSigning: signingKey(t), stranger: signingKey(t),
-		agentNew: sealingKey(t), agentOld: sealingKey(t), otherAgent: sealingKey(t), made: make(map[string]requestVector),
+	m := &maker{t: t, suite: suite, made: make(map[string]requestVector)}
+	if suite == "rsa-1" {
+		m.useRSA()
+	} else {
+		m.portalKey, m.portalNext, m.secondKey, m.agentSigning, m.stranger = signingKey(t), signingKey(t), signingKey(t), signingKey(t), signingKey(t)
+		m.agentNew, m.agentOld, m.otherAgent = sealingKey(t), sealingKey(t), sealingKey(t)
 	}
 	m.portal = envelopetest.Portal{
 		Issuer: issuer, Group: group, SigningKey: m.portalKey, Recipients: []envelope.PublicKey{m.agentNew.Public()},
@@ -70,6 +72,16 @@ func newMaker(t *testing.T) *maker {
 	}
 	return m
 }
+
+// useRSA takes the keys of rsa-1. Both algorithms that may sign and both sizes of keys are among them.
+func (m *maker) useRSA() {
+	m.portalKey, m.secondKey = rsaKey(m.t, envelope.PS256, 0), rsaKey(m.t, envelope.PS256, 3)
+	m.portalNext, m.agentSigning, m.stranger = signingKey(m.t), rsaKey(m.t, envelope.PS256, 1), rsaKey(m.t, envelope.PS256, 2)
+	m.agentNew, m.agentOld, m.otherAgent = rsaKey(m.t, envelope.RSAOAEP256, 0), rsaKey(m.t, envelope.RSAOAEP256, 3), rsaKey(m.t, envelope.RSAOAEP256, 1)
+}
+
+// alg is the portal's algorithm.
+func (m *maker) alg() string { return string(m.portalKey.Public().Algorithm()) }
 
 // portalWith returns the portal with something else about it.
 func (m *maker) portalWith(edit func(*envelopetest.Portal)) *envelopetest.Portal {
@@ -112,7 +124,7 @@ func (m *maker) vectors(recipes []recipe) []requestVector {
 	for _, r := range recipes {
 		vector := m.vector(r)
 		if r.repeats != "" {
-			vector.Token, vector.Expect = m.malleated(r.repeats), m.made[r.repeats].Expect
+			vector.Token, vector.Expect = m.signedOtherwise(r.repeats), m.made[r.repeats].Expect
 		}
 		m.made[r.name] = vector
 		made = append(made, vector)
@@ -149,9 +161,14 @@ func (m *maker) vector(r recipe) requestVector {
 	return vector
 }
 
-// malleated returns a made token with its other valid signature.
-func (m *maker) malleated(name string) string {
-	token, err := envelopetest.Malleated([]byte(m.made[name].Token))
+// signedOtherwise returns a made token with another valid signature of the portal: the one that anybody can compute (ECDSA), or one that the
+// portal made anew (RSA-PSS has a salt).
+func (m *maker) signedOtherwise(name string) string {
+	token := []byte(m.made[name].Token)
+	if m.suite == "rsa-1" {
+		return string(m.signText(string(token[:bytes.LastIndexByte(token, '.')]), m.portalKey))
+	}
+	token, err := envelopetest.Malleated(token)
 	must(m.t, err)
 	return string(token)
 }
@@ -210,29 +227,19 @@ func recode(tb testing.TB, from, to any) {
 
 // signText signs any text as a signing input, also one that is not base64url.
 func (m *maker) signText(input string, key envelope.PrivateKey) []byte {
-	var jwk struct{ D string }
-	must(m.t, json.Unmarshal(m.privateJWK(key), &jwk))
-	raw, err := base64.RawURLEncoding.DecodeString(jwk.D)
+	token, err := envelopetest.SignText(input, key)
 	must(m.t, err)
-	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), raw)
-	must(m.t, err)
-	digest := sha256.Sum256([]byte(input))
-	r, s, err := ecdsa.Sign(rand.Reader, private, digest[:])
-	must(m.t, err)
-	signature := make([]byte, 64)
-	r.FillBytes(signature[:32])
-	s.FillBytes(signature[32:])
-	return []byte(input + "." + envelopetest.Base64(signature))
+	return token
 }
 
-// makeVectors makes all files: their names and what they hold.
-func makeVectors(t *testing.T) map[string]any {
+// makeVectors makes all files of a suite: their names and what they hold.
+func makeVectors(t *testing.T, suite string) map[string]any {
 	t.Helper()
-	m := newMaker(t)
+	m := newMaker(t, suite)
 	return map[string]any{
-		acceptedFile: vectorFile[agentTrust, requestVector]{1, "ec-1", m.agentTrust(), m.vectors(m.acceptedRequests())},
-		rejectedFile: vectorFile[agentTrust, requestVector]{1, "ec-1", m.agentTrust(), m.vectors(m.rejectedRequests())},
-		resultsFile:  vectorFile[portalTrust, resultVector]{1, "ec-1", m.portalTrust(), m.results()},
+		vectorName(acceptedFile, suite): vectorFile[agentTrust, requestVector]{1, suite, m.agentTrust(), m.vectors(m.acceptedRequests())},
+		vectorName(rejectedFile, suite): vectorFile[agentTrust, requestVector]{1, suite, m.agentTrust(), m.vectors(m.rejectedRequests())},
+		vectorName(resultsFile, suite):  vectorFile[portalTrust, resultVector]{1, suite, m.portalTrust(), m.results()},
 	}
 }
 
@@ -263,7 +270,14 @@ func outline(t *testing.T, text []byte) any {
 
 // TestVectorsAreTheOnesDescribedHere makes the files with -update, and else sees to it that none was forgotten.
 func TestVectorsAreTheOnesDescribedHere(t *testing.T) {
-	for name, file := range makeVectors(t) {
+	for _, suite := range suites() {
+		t.Run(suite, func(t *testing.T) { madeFromHere(t, makeVectors(t, suite)) })
+	}
+}
+
+func madeFromHere(t *testing.T, files map[string]any) {
+	t.Helper()
+	for name, file := range files {
 		path, text := filepath.Join("testdata", "vectors", name), encodeVectors(t, file)
 		if *updateVectors {
 			must(t, os.WriteFile(path, text, 0o644))

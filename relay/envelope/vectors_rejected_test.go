@@ -2,9 +2,13 @@ package envelope_test
 
 import (
 	"bytes"
+	"crypto/elliptic"
+	"encoding/asn1"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"strings"
+	"testing"
 
 	"github.com/password-writeback/writeback/internal/writeback"
 	"github.com/password-writeback/writeback/relay/envelope"
@@ -16,7 +20,7 @@ func (m *maker) rejectedRequests() []recipe {
 	var recipes []recipe
 	for _, group := range [][]recipe{
 		m.rejectedTokens(), m.rejectedHeaders(), m.rejectedSignatures(), m.rejectedIdentities(), m.rejectedJSON(), m.rejectedClaims(), m.rejectedTimes(),
-		m.rejectedEncryption(), m.rejectedPoints(), m.rejectedPlaintexts(), m.rejectedContent(),
+		m.rejectedEncryption(), m.rejectedKeyAgreement(), m.rejectedPlaintexts(), m.rejectedContent(),
 	} {
 		recipes = append(recipes, group...)
 	}
@@ -58,7 +62,7 @@ func (m *maker) rejectedTokens() []recipe {
 		recipe{name: "token-oversize", description: "65,537 bytes.", token: instead(strings.Repeat("a", envelope.MaxToken+1))},
 		recipe{name: "base64-padded", description: "The signature is padded with =.", token: parts(func(p []string) { p[2] += "==" })},
 		recipe{name: "base64-standard", description: "The signature holds a + of standard base64.", token: parts(func(p []string) { p[2] = "+" + p[2][1:] })},
-		recipe{name: "base64-unused-bits", description: "The unused bits of the signature's last character are not zero.", token: parts(func(p []string) { p[2] = unusedBits(p[2]) })},
+		recipe{name: "base64-unused-bits", description: "The unused bits of the signature's last character are not zero.", by: m.portalWith(func(p *envelopetest.Portal) { p.SigningKey = m.portalNext }), token: parts(func(p []string) { p[2] = unusedBits(p[2]) })},
 		recipe{name: "base64-line-end", description: "A line end inside the signature.", token: parts(func(p []string) { p[2] = p[2][:10] + "\n" + p[2][10:] })},
 		recipe{name: "header-base64-padded", description: "The header is padded with =.", token: parts(func(p []string) { p[0] += "=" })},
 	)
@@ -66,19 +70,19 @@ func (m *maker) rejectedTokens() []recipe {
 
 func (m *maker) rejectedHeaders() []recipe {
 	raw := func(text string) func(*envelopetest.Draft) {
-		return func(d *envelopetest.Draft) { d.RawHeader = fmt.Appendf(nil, text, m.portalKey.KeyID()) }
+		return func(d *envelopetest.Draft) { d.RawHeader = fmt.Appendf(nil, text, m.alg(), m.portalKey.KeyID()) }
 	}
 	recipes := []recipe{
 		{name: "header-jwk-embedded", description: "The key that signed is embedded in the header.", edit: func(d *envelopetest.Draft) {
 			d.Header["jwk"], d.SignWith = m.jwk(m.stranger), m.stranger
 		}},
 		{name: "header-kid-path", description: "kid is no thumbprint.", edit: header("kid", "../../etc/passwd")},
-		{name: "header-not-an-object", description: "The header is a JSON string.", edit: raw(`"%s"`)},
-		{name: "header-kid-twice", description: "kid stands twice.", edit: raw(`{"typ":"writeback-request+jwt","alg":"ES256","kid":"x","kid":"%s"}`)},
-		{name: "header-alg-twice-by-escape", description: "alg stands twice, once with an escape in its name.", edit: raw(`{"typ":"writeback-request+jwt","alg":"none","\u0061lg":"ES256","kid":"%s"}`)},
-		{name: "header-trailing-object", description: "A second object behind the header.", edit: raw(`{"typ":"writeback-request+jwt","alg":"ES256","kid":"%s"}{}`)},
-		{name: "header-not-utf8", description: "A byte in the header that is not UTF-8.", edit: raw("{\"typ\":\"writeback-request+jwt\xff\",\"alg\":\"ES256\",\"kid\":\"%s\"}")},
-		{name: "header-oversize", description: "A header of more than 1,024 bytes.", edit: raw(`{"typ":"writeback-request+jwt","alg":"ES256","kid":"%s"` + strings.Repeat(" ", 1024) + `}`)},
+		{name: "header-not-an-object", description: "The header is a JSON string.", edit: raw(`"%[2]s"`)},
+		{name: "header-kid-twice", description: "kid stands twice.", edit: raw(`{"typ":"writeback-request+jwt","alg":"%[1]s","kid":"x","kid":"%[2]s"}`)},
+		{name: "header-alg-twice-by-escape", description: "alg stands twice, once with an escape in its name.", edit: raw(`{"typ":"writeback-request+jwt","alg":"none","\u0061lg":"%[1]s","kid":"%[2]s"}`)},
+		{name: "header-trailing-object", description: "A second object behind the header.", edit: raw(`{"typ":"writeback-request+jwt","alg":"%[1]s","kid":"%[2]s"}{}`)},
+		{name: "header-not-utf8", description: "A byte in the header that is not UTF-8.", edit: raw("{\"typ\":\"writeback-request+jwt\xff\",\"alg\":\"%[1]s\",\"kid\":\"%[2]s\"}")},
+		{name: "header-oversize", description: "A header of more than 1,024 bytes.", edit: raw(`{"typ":"writeback-request+jwt","alg":"%[1]s","kid":"%[2]s"` + strings.Repeat(" ", 1024) + `}`)},
 		{name: "header-name-in-capitals", description: "KID in the place of kid.", edit: all(header("KID", m.portalKey.KeyID()), without(headers, "kid"))},
 	}
 	for _, name := range []string{"crit", "zip", "jku", "x5u", "x5c", "x5t", "b64", "cty"} {
@@ -100,23 +104,50 @@ func (m *maker) rejectedSignatures() []recipe {
 		{name: "signature-hmac-with-public-key", description: "HS256, keyed with the portal's public JWK.", token: func([]byte) []byte { return hmacWithPublicKey(m.t, world) }},
 		{name: "signature-of-a-stranger", description: "Under the portal's kid, signed with another key.", edit: func(d *envelopetest.Draft) { d.SignWith = m.stranger }},
 		{name: "signature-of-the-second-issuer", description: "Under the portal's kid, signed with another issuer's key.", edit: func(d *envelopetest.Draft) { d.SignWith = m.secondKey }},
-		{name: "signature-random", description: "64 random bytes.", token: envelopetest.Forged},
-		{name: "signature-empty", description: "ES256 without a signature.", token: parts(func(p []string) { p[2] = "" })},
-		{name: "signature-short", description: "63 bytes.", token: parts(func(p []string) { p[2] = p[2][:84] })},
-		{name: "signature-zero", description: "r and s are 0.", token: parts(func(p []string) { p[2] = envelopetest.Base64(make([]byte, 64)) })},
-		{name: "signature-asn1", description: "A signature of DER form in the place of r and s.", token: parts(func(p []string) {
-			p[2] = envelopetest.Base64(append([]byte{0x30, 0x44, 0x02, 0x20}, make([]byte, 66)...))
-		})},
+		{name: "signature-random", description: "Random bytes, as many as the signature has.", token: envelopetest.Forged},
+		{name: "signature-empty", description: m.alg() + " without a signature.", token: parts(func(p []string) { p[2] = "" })},
+		{name: "signature-short", description: "The last byte is missing.", token: signatureBytes(m.t, func(s []byte) []byte { return s[:len(s)-1] })},
+		{name: "signature-long", description: "A zero byte behind the signature.", token: signatureBytes(m.t, func(s []byte) []byte { return append(s, 0) })},
+		{name: "signature-zero", description: "All bytes are 0.", token: signatureBytes(m.t, func(s []byte) []byte { return make([]byte, len(s)) })},
 		{name: "claims-changed", description: "One character of the claims was changed after signing.", token: parts(func(p []string) { p[1] = flip(p[1]) })},
 		{name: "claims-base64-line-end", description: "A line end inside the claims, which lenient decoders skip.", token: parts(func(p []string) { p[1] = p[1][:4] + "\n" + p[1][4:] })},
 		{name: "claims-base64-padded", description: "The claims are padded with =, and signed so.", edit: claim("act", json.RawMessage(`{"kind":"self"}`)), token: func(good []byte) []byte {
 			return m.signText(string(good[:bytes.LastIndexByte(good, '.')])+"=", m.portalKey)
 		}},
 	}
-	for _, alg := range []string{"none", "HS256", "RS256", "PS256", "ES384", "EdDSA", "es256", "ECDH-ES"} {
-		recipes = append(recipes, recipe{name: "alg-" + alg, description: "The header says " + alg + ", the key is ES256, and the signature is a good ES256 one.", edit: header("alg", alg)})
+	for _, alg := range []string{"none", "HS256", "RS256", "PS256", "ES256", "PS384", "ES384", "EdDSA", strings.ToLower(m.alg()), "ECDH-ES"} {
+		if alg != m.alg() {
+			description := fmt.Sprintf("The header says %s, the key is %s, and the signature is a good %[2]s one.", alg, m.alg())
+			recipes = append(recipes, recipe{name: "alg-" + alg, description: description, edit: header("alg", alg)})
+		}
+	}
+	if m.suite == "rsa-1" {
+		recipes = append(recipes, m.rejectedRSASignatures()...)
+	} else {
+		recipes = append(recipes, m.rejectedCurveSignatures()...)
 	}
 	return fill(stepVerify, writeback.EnvelopeBadSignature, false, recipes...)
+}
+
+// signatureBytes changes the decoded signature of a token.
+func signatureBytes(tb testing.TB, change func(signature []byte) []byte) func([]byte) []byte {
+	return parts(func(p []string) { p[2] = envelopetest.Base64(change(decodeText(tb, p[2]))) })
+}
+
+// rejectedCurveSignatures are what only ES256 has.
+func (m *maker) rejectedCurveSignatures() []recipe {
+	order := elliptic.P256().Params().N
+	return []recipe{
+		{name: "signature-asn1", description: "The signature in DER form in the place of r and s.", token: signatureBytes(m.t, func(s []byte) []byte {
+			der, err := asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(s[:32]), new(big.Int).SetBytes(s[32:])})
+			must(m.t, err)
+			return der
+		})},
+		{name: "signature-s-zero", description: "s is 0.", token: signatureBytes(m.t, func(s []byte) []byte { return append(s[:32], make([]byte, 32)...) })},
+		{name: "signature-r-is-the-order", description: "r is the order of the group, which stands for 0.", token: signatureBytes(m.t, func(s []byte) []byte {
+			return append(order.Bytes(), s[32:]...)
+		})},
+	}
 }
 
 func (m *maker) rejectedIdentities() []recipe {
@@ -177,6 +208,8 @@ func (m *maker) rejectedJSON() []recipe {
 	text("literal", "True in place of true.", swap(`"iat":`, `"nbf":True,"iat":`))
 	text("control-character", "A tab inside a string, not escaped.", swap(`"otp"`, "\"otp\t\""))
 	text("bad-escape", "An escape that JSON does not have.", swap(`"aud":"corp"`, `"aud":"\x63orp"`))
+	text("bad-escape-where-nobody-reads", "An escape that JSON does not have, in a claim that nobody knows.", swap(`{`, `{"note":"\x",`))
+	text("short-escape-where-nobody-reads", "Three digits after \\u, in a claim that nobody knows.", swap(`{`, `{"note":"\u00e",`))
 	text("half-a-surrogate-pair", "A name of a member holds a \\u escape that is half of a pair.", swap(`{`, `{"\ud800":1,`))
 	text("too-deep", "Twenty levels.", swap(`{`, `{"nbf":`+strings.Repeat("[", 20)+strings.Repeat("]", 20)+`,`))
 	text("too-many", "65 elements in an array.", swap(`{`, `{"nbf":[`+strings.Repeat("1,", 64)+`1],`))

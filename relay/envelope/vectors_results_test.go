@@ -1,6 +1,7 @@
 package envelope_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"strings"
@@ -55,7 +56,7 @@ func (m *maker) result(r resultRecipe) resultVector {
 	awaited := awaitedRequest{ID: strings.Repeat("r", 22), Digest: envelopetest.Base64([]byte(strings.Repeat("d", 32)))}
 	draft := &resultDraft{
 		key:    m.agentSigning,
-		header: map[string]any{"typ": "writeback-result+jwt", "alg": "ES256", "kid": m.agentSigning.KeyID()},
+		header: map[string]any{"typ": "writeback-result+jwt", "alg": string(m.agentSigning.Public().Algorithm()), "kid": m.agentSigning.KeyID()},
 		claims: map[string]any{
 			"iss": agentName, "aud": issuer, "jti": envelope.NewID(), "iat": vectorClock, "req": awaited.ID, "req_sha256": awaited.Digest,
 			"outcome": "written", "reason": "ok", "replayed": false, "agent": "dc-host-1",
@@ -120,10 +121,14 @@ func (m *maker) acceptedResults() []resultRecipe {
 			d.raw = m.withDetail(d.claims, map[string]any{"min_length": 8, "colour": "red"})
 			d.claims["detail"] = map[string]any{"min_length": 8}
 		}},
-		{name: "result-malleated", description: "The other valid signature of a result: accepted, and dropped where its jti was seen.", token: func(good []byte) []byte {
-			other, err := envelopetest.Malleated(good)
-			must(m.t, err)
-			return other
+		{name: "result-signed-again", description: "Another valid signature of a result: accepted, and dropped where its jti was seen.", token: func(good []byte) []byte {
+			return m.signText(string(good[:bytes.LastIndexByte(good, '.')]), m.agentSigning)
+		}},
+		{name: "result-of-the-second-agent", description: "Signed by another pinned agent in its own name.", edit: func(d *resultDraft) {
+			d.key = m.portalNext
+			heading("kid", m.portalNext.KeyID())(d)
+			heading("alg", string(m.portalNext.Public().Algorithm()))(d)
+			stating("iss", "corp/dc-host-2", "agent", "dc-host-2")(d)
 		}},
 	}
 }
@@ -167,6 +172,9 @@ func (m *maker) rejectedResults() []resultRecipe {
 		resultRecipe{name: "result-signed-by-a-stranger", description: "Under the agent's kid, signed with another key.", edit: func(d *resultDraft) { d.key = m.stranger }},
 		resultRecipe{name: "result-changed", description: "One character of the claims was changed after signing.", token: parts(func(p []string) { p[1] = flip(p[1]) })},
 	)
+	if m.suite == "rsa-1" {
+		add(writeback.EnvelopeBadSignature, m.rejectedRSAResults()...)
+	}
 	add(writeback.EnvelopeUntrustedIssuer,
 		resultRecipe{name: "result-kid-not-pinned", description: "Signed with a key that nobody has pinned.", edit: func(d *resultDraft) { d.key, d.header["kid"] = m.stranger, m.stranger.KeyID() }},
 		resultRecipe{name: "result-of-another-agent", description: "An agent signs in another agent's name.", edit: stating("iss", "corp/dc-host-2", "agent", "dc-host-2")},

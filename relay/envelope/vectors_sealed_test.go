@@ -2,8 +2,11 @@ package envelope_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdh"
 	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -36,7 +39,6 @@ func (m *maker) rejectedEncryption() []recipe {
 		{name: "jwe-ciphertext-changed", description: "One bit of the ciphertext is another.", edit: entry(func(p []string) { p[3] = flip(p[3]) })},
 		{name: "jwe-ciphertext-empty", description: "No ciphertext.", edit: entry(func(p []string) { p[3] = "" })},
 		{name: "jwe-nonce-short", description: "A nonce of 6 bytes.", edit: entry(func(p []string) { p[2] = p[2][:8] })},
-		{name: "jwe-encrypted-key", description: "An encrypted key, which direct key agreement does not have.", edit: entry(func(p []string) { p[1] = "AAAA" })},
 		{name: "jwe-four-parts", description: "A part too few.", edit: func(d *envelopetest.Draft) {
 			d.AfterSealing = func(made string) string { return made[:strings.LastIndexByte(made, '.')] }
 		}},
@@ -58,8 +60,14 @@ func (m *maker) rejectedEncryption() []recipe {
 	for _, name := range []string{"zip", "crit", "apu", "apv", "jwk", "jku", "typ"} {
 		recipes = append(recipes, recipe{name: "jwe-" + name, description: "The header holds " + name + ", which the protocol has no place for.", edit: jwe(name, "DEF")})
 	}
-	for _, alg := range []string{"dir", "ECDH-ES+A256KW", "RSA-OAEP-256", "RSA1_5", "PBES2-HS256+A128KW", "none"} {
-		recipes = append(recipes, recipe{name: "jwe-alg-" + alg, description: "The header says " + alg + ", the key is ECDH-ES.", edit: jwe("alg", alg)})
+	own := string(m.agentNew.Public().Algorithm())
+	for _, alg := range []string{"dir", "ECDH-ES", "ECDH-ES+A256KW", "RSA-OAEP", "RSA-OAEP-256", "RSA-OAEP-512", "RSA1_5", "PBES2-HS256+A128KW", "none"} {
+		if alg != own {
+			recipes = append(recipes, recipe{name: "jwe-alg-" + alg, description: "The header says " + alg + ", the key is " + own + ".", edit: jwe("alg", alg)})
+		}
+	}
+	for _, name := range []string{"alg", "kid"} {
+		recipes = append(recipes, recipe{name: "jwe-no-" + name, description: "The header does not hold " + name + ".", edit: m.sealedUnder(func(header map[string]any) { delete(header, name) })})
 	}
 	for _, enc := range []string{"A128GCM", "A256CBC-HS512"} {
 		recipes = append(recipes, recipe{name: "jwe-enc-" + enc, description: "The header says " + enc + ".", edit: jwe("enc", enc)})
@@ -79,42 +87,59 @@ func (m *maker) resealed(recipient envelope.PublicKey, of *envelopetest.Draft) f
 		}
 		text, err := json.Marshal(source.Sealed)
 		must(m.t, err)
-		header := map[string]any{"alg": "ECDH-ES", "enc": "A256GCM", "cty": "json", "kid": m.agentNew.KeyID()}
+		header := map[string]any{"enc": "A256GCM", "cty": "json", "kid": m.agentNew.KeyID()}
 		made, err := envelopetest.Seal(recipient, header, envelopetest.Pad(text))
 		must(m.t, err)
 		d.Claims["sealed"] = map[string]any{m.agentNew.KeyID(): made}
 	}
 }
 
-// sealedUnder seals with an epk that is edited before it is authenticated: all else is as it should be.
-func (m *maker) sealedUnder(edit func(epk map[string]any)) func(*envelopetest.Draft) {
+// sealedUnder seals under a header that is edited before it is authenticated: all else is as it should be.
+func (m *maker) sealedUnder(edit func(header map[string]any)) func(*envelopetest.Draft) {
 	return func(d *envelopetest.Draft) {
-		key, _ := readCurveKey(m.t, m.jwk(m.agentNew))
-		recipient, err := ecdh.P256().NewPublicKey(slices.Concat([]byte{4}, decodeText(m.t, key.X), decodeText(m.t, key.Y)))
-		must(m.t, err)
-		oneTime, err := ecdh.P256().GenerateKey(rand.Reader)
-		must(m.t, err)
-		point := oneTime.PublicKey().Bytes()
-		epk := map[string]any{"kty": "EC", "crv": "P-256", "x": envelopetest.Base64(point[1:33]), "y": envelopetest.Base64(point[33:])}
-		edit(epk)
-		header, err := json.Marshal(map[string]any{"alg": "ECDH-ES", "enc": "A256GCM", "cty": "json", "kid": m.agentNew.KeyID(), "epk": epk})
+		header := map[string]any{"alg": string(m.agentNew.Public().Algorithm()), "enc": "A256GCM", "cty": "json", "kid": m.agentNew.KeyID()}
+		encryptedKey, contentKey := m.newContentKey(header)
+		edit(header)
+		encoded, err := json.Marshal(header)
 		must(m.t, err)
 		text, err := json.Marshal(d.Sealed)
 		must(m.t, err)
-		z, err := oneTime.ECDH(recipient)
+		made, err := envelopetest.Encrypt(envelopetest.Base64(encoded), encryptedKey, contentKey, envelopetest.Pad(text))
 		must(m.t, err)
-		d.Claims["sealed"] = map[string]any{m.agentNew.KeyID(): m.encrypted(envelopetest.Base64(header), z, envelopetest.Pad(text))}
+		d.Claims["sealed"] = map[string]any{m.agentNew.KeyID(): made}
 	}
 }
 
-// encrypted makes a compact JWE of its encoded header and the shared point.
-func (m *maker) encrypted(header string, z, plaintext []byte) string {
-	gcm, _ := contentCipher(m.t, z)
-	nonce := make([]byte, gcm.NonceSize())
-	_, _ = rand.Read(nonce)
-	sealed := gcm.Seal(nil, nonce, plaintext, []byte(header))
-	cut := len(sealed) - gcm.Overhead()
-	return strings.Join([]string{header, "", envelopetest.Base64(nonce), envelopetest.Base64(sealed[:cut]), envelopetest.Base64(sealed[cut:])}, ".")
+// newContentKey makes a content key for the agent's new key, and completes the header.
+func (m *maker) newContentKey(header map[string]any) (encryptedKey, contentKey []byte) {
+	if m.suite == "rsa-1" {
+		return m.wrapped(randomKey(32), &rsa.OAEPOptions{Hash: crypto.SHA256})
+	}
+	key, _ := readCurveKey(m.t, m.jwk(m.agentNew))
+	recipient, err := ecdh.P256().NewPublicKey(slices.Concat([]byte{4}, decodeText(m.t, key.X), decodeText(m.t, key.Y)))
+	must(m.t, err)
+	oneTime, err := ecdh.P256().GenerateKey(rand.Reader)
+	must(m.t, err)
+	point := oneTime.PublicKey().Bytes()
+	header["epk"] = map[string]any{"kty": "EC", "crv": "P-256", "x": envelopetest.Base64(point[1:33]), "y": envelopetest.Base64(point[33:])}
+	z, err := oneTime.ECDH(recipient)
+	must(m.t, err)
+	_, input := contentCipher(m.t, z)
+	sum := sha256.Sum256(input)
+	return nil, sum[:]
+}
+
+// underPoint is sealedUnder with an edited epk.
+func (m *maker) underPoint(edit func(epk map[string]any)) func(*envelopetest.Draft) {
+	return m.sealedUnder(func(header map[string]any) { edit(header["epk"].(map[string]any)) })
+}
+
+// rejectedKeyAgreement are the faults of what leads to the content key.
+func (m *maker) rejectedKeyAgreement() []recipe {
+	if m.suite == "rsa-1" {
+		return m.rejectedWrapping()
+	}
+	return m.rejectedPoints()
 }
 
 func (m *maker) rejectedPoints() []recipe {
@@ -127,18 +152,20 @@ func (m *maker) rejectedPoints() []recipe {
 		return key
 	}
 	return fill(stepOpen, writeback.EnvelopeUndecryptable, true,
+		recipe{name: "jwe-encrypted-key", description: "An encrypted key, which direct key agreement does not have.", edit: entry(func(p []string) { p[1] = "AAAA" })},
+		recipe{name: "epk-missing", description: "The header does not hold epk.", edit: m.sealedUnder(func(header map[string]any) { delete(header, "epk") })},
 		recipe{name: "epk-null", description: "epk is null.", edit: jwe("epk", nil)},
 		recipe{name: "epk-string", description: "epk is a string.", edit: jwe("epk", "x")},
 		recipe{name: "epk-off-the-curve", description: "A point that is not on P-256: an invalid-curve attack.", edit: jwe("epk", ec())},
 		recipe{name: "epk-zero", description: "Both coordinates are 0.", edit: jwe("epk", ec("x", zero, "y", zero))},
 		recipe{name: "epk-beyond-the-field", description: "A coordinate greater than the field's prime.", edit: jwe("epk", ec("x", envelopetest.Base64(bytes.Repeat([]byte{0xff}, 32))))},
-		recipe{name: "epk-other-curve", description: "crv is P-384, and the point is the right one on P-256.", edit: m.sealedUnder(func(epk map[string]any) { epk["crv"] = "P-384" })},
-		recipe{name: "epk-other-kty", description: "kty is OKP, and the point is the right one on P-256.", edit: m.sealedUnder(func(epk map[string]any) { epk["kty"] = "OKP" })},
-		recipe{name: "epk-without-crv", description: "epk does not hold crv, and the point is the right one.", edit: m.sealedUnder(func(epk map[string]any) { delete(epk, "crv") })},
-		recipe{name: "epk-member-unknown", description: "epk holds kid, and the point is the right one.", edit: m.sealedUnder(func(epk map[string]any) { epk["kid"] = "x" })},
+		recipe{name: "epk-other-curve", description: "crv is P-384, and the point is the right one on P-256.", edit: m.underPoint(func(epk map[string]any) { epk["crv"] = "P-384" })},
+		recipe{name: "epk-other-kty", description: "kty is OKP, and the point is the right one on P-256.", edit: m.underPoint(func(epk map[string]any) { epk["kty"] = "OKP" })},
+		recipe{name: "epk-without-crv", description: "epk does not hold crv, and the point is the right one.", edit: m.underPoint(func(epk map[string]any) { delete(epk, "crv") })},
+		recipe{name: "epk-member-unknown", description: "epk holds kid, and the point is the right one.", edit: m.underPoint(func(epk map[string]any) { epk["kid"] = "x" })},
 		recipe{name: "epk-other-type", description: "An X25519 key.", edit: jwe("epk", map[string]any{"kty": "OKP", "crv": "X25519", "x": one})},
 		recipe{name: "epk-short", description: "Coordinates without their leading zeros.", edit: jwe("epk", ec("x", "AQ", "y", "AQ"))},
-		recipe{name: "epk-private", description: "epk holds d, and the point is the right one.", edit: m.sealedUnder(func(epk map[string]any) { epk["d"] = one })},
+		recipe{name: "epk-private", description: "epk holds d, and the point is the right one.", edit: m.underPoint(func(epk map[string]any) { epk["d"] = one })},
 	)
 }
 

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +21,17 @@ import (
 // -update makes testdata/vectors anew. Only a change of the protocol, or another vector, is a reason to: programs in other languages run
 // the same files.
 var updateVectors = flag.Bool("update", false, "make testdata/vectors anew")
+
+// suites are the suites that vectors are about.
+func suites() []string { return []string{"ec-1", "rsa-1"} }
+
+// vectorName is the name of a file of a suite's vectors.
+func vectorName(file, suite string) string {
+	if suite == "ec-1" {
+		return file
+	}
+	return strings.TrimSuffix(file, ".json") + "-" + suite + ".json"
+}
 
 // The files of vectors; testdata/vectors/README.md explains their format to outsiders.
 const (
@@ -142,15 +154,16 @@ type vectorResult struct {
 }
 
 // loadVectors reads a file strictly: a member that nobody reads would look tested.
-func loadVectors[Trust, Vector any](t *testing.T, name string) vectorFile[Trust, Vector] {
+func loadVectors[Trust, Vector any](t *testing.T, name, suite string) vectorFile[Trust, Vector] {
 	t.Helper()
+	name = vectorName(name, suite)
 	text, err := os.ReadFile(filepath.Join("testdata", "vectors", name))
 	must(t, err)
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	var file vectorFile[Trust, Vector]
 	must(t, decoder.Decode(&file))
-	if file.Format != 1 || file.Suite != "ec-1" {
+	if file.Format != 1 || file.Suite != suite {
 		t.Fatalf("%s: format %d of suite %q", name, file.Format, file.Suite)
 	}
 	return file
@@ -187,8 +200,15 @@ func publicKeys(t *testing.T, owners map[string][]json.RawMessage) map[string][]
 // TestRequestVectors runs what is committed. A vector that is refused has one fault: the other steps must pass, so that an opener which takes
 // them in another order finds the same.
 func TestRequestVectors(t *testing.T) {
+	for _, suite := range suites() {
+		t.Run(suite, func(t *testing.T) { runRequests(t, suite) })
+	}
+}
+
+func runRequests(t *testing.T, suite string) {
+	t.Helper()
 	for name, least := range map[string]int{acceptedFile: 15, rejectedFile: 60} {
-		file := loadVectors[agentTrust, requestVector](t, name)
+		file := loadVectors[agentTrust, requestVector](t, name, suite)
 		if len(file.Vectors) < least {
 			t.Errorf("%s: only %d vectors", name, len(file.Vectors))
 		}
@@ -296,7 +316,14 @@ func base64Of(password secret.Value) *string {
 }
 
 func TestResultVectors(t *testing.T) {
-	file := loadVectors[portalTrust, resultVector](t, resultsFile)
+	for _, suite := range suites() {
+		t.Run(suite, func(t *testing.T) { runResults(t, suite) })
+	}
+}
+
+func runResults(t *testing.T, suite string) {
+	t.Helper()
+	file := loadVectors[portalTrust, resultVector](t, resultsFile, suite)
 	verifier, err := envelope.NewResultVerifier(envelope.ResultVerifierConfig{Issuer: file.Trust.Issuer, Agents: publicKeys(t, file.Trust.Agents)})
 	must(t, err)
 	seen := make(map[string]bool)
