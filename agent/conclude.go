@@ -31,13 +31,18 @@ func (p *Pipeline) conclude(j *job, end *ending) writeback.Reason {
 
 func (p *Pipeline) keepSilent(j *job, end *ending) writeback.Reason {
 	reason := end.outcome.Reason
-	if writeback.Lookup(reason).Settlement == writeback.Discard {
+	if writeback.Lookup(reason).Settlement == writeback.Discard || isOverflow(reason) {
 		p.Recorder.Discarded(reason)
 		p.log(j).WithField("reason", reason).WithError(end.err).Debug("message removed without an answer")
 		return reason
 	}
 	p.log(j).WithField("reason", reason).WithError(end.err).Warn("no answer was given")
 	return reason
+}
+
+// isOverflow names what may come by the thousand and is therefore counted, not logged: copies and floods.
+func isOverflow(reason writeback.Reason) bool {
+	return reason == writeback.RequestInProgress || reason == writeback.PolicyRateLimited
 }
 
 // answerWithoutRecord answers from memory, or what no record is made of. A full outbox only costs the repeated answer.
@@ -50,7 +55,7 @@ func (p *Pipeline) answerWithoutRecord(j *job, end *ending) writeback.Reason {
 			return p.keepSilent(j, p.storageFailed(err))
 		}
 	}
-	if !end.outcome.Replayed { // a repetition changed nothing and is in the log; a flood of them must not fill the audit
+	if !end.outcome.Replayed && !end.unaudited { // a repetition changed nothing and is in the log; a flood of them must not fill the audit
 		event := j.event().WithOutcome(end.outcome, end.err)
 		event.Kind = audit.KindAnswered
 		p.auditOutcome(ctx, event)

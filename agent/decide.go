@@ -11,7 +11,7 @@ import (
 
 // resolve is step 5.
 func (p *Pipeline) resolve(ctx context.Context, j *job) *ending {
-	account, err := p.lookUp(ctx, j)
+	account, err := p.lookUp(ctx, j, j.request.Subject)
 	if err != nil {
 		if ctx.Err() != nil {
 			return silent(writeback.AgentStopping, err)
@@ -23,24 +23,40 @@ func (p *Pipeline) resolve(ctx context.Context, j *job) *ending {
 }
 
 // lookUp finds the account within the time allowed for finding a controller that answers.
-func (p *Pipeline) lookUp(ctx context.Context, j *job) (writeback.Account, error) {
+func (p *Pipeline) lookUp(ctx context.Context, j *job, subject writeback.Subject) (writeback.Account, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.Limits.ControllerSearch)
 	defer cancel()
-	account, err := p.Directory.Resolve(ctx, j.request.Subject)
+	account, err := p.Directory.Resolve(ctx, subject)
 	if err != nil {
 		return writeback.Account{}, p.Guard.Conceal(j.claims.Issuer, err)
 	}
 	return account, nil
 }
 
-// admit is step 6: whether this account may be written to, now, for this request.
+// admit is step 6: whether this account may be written to, now, for this request. A check ends here.
 func (p *Pipeline) admit(ctx context.Context, j *job) *ending {
+	if j.claims.Operation == writeback.OpCheck {
+		return p.dryRun(ctx, j)
+	}
+	for _, judge := range []func(context.Context, *job) *ending{
+		p.judgeAccount, p.waitForAccount, p.judgeState, p.judgeBudget,
+	} {
+		if end := judge(ctx, j); end != nil {
+			return end
+		}
+	}
+	return nil
+}
+
+func (p *Pipeline) judgeAccount(_ context.Context, j *job) *ending {
 	if err := p.Guard.CheckAccount(j.request, j.account, p.Now()); err != nil {
 		return refuse(err)
 	}
-	if end := p.waitForAccount(ctx, j); end != nil {
-		return end
-	}
+	return nil
+}
+
+// judgeState looks at the clocks, and at what is in place already.
+func (p *Pipeline) judgeState(ctx context.Context, j *job) *ending {
 	if err := p.confirmTime(ctx, j.account.Password); err != nil {
 		return refuse(err)
 	}
@@ -58,7 +74,7 @@ func alreadyUnlocked(j *job) *ending {
 }
 
 // waitForAccount makes requests for one account follow one another, also behind one whose outcome is still open. Nobody
-// waits longer than the own request lives.
+// waits longer than the own request lives, and not many wait at all: they hold slots that other people's requests need.
 func (p *Pipeline) waitForAccount(ctx context.Context, j *job) *ending {
 	waiting, cancel := context.WithTimeout(ctx, j.claims.ExpiresAt.Sub(p.Now()))
 	defer cancel()
@@ -71,9 +87,29 @@ func (p *Pipeline) waitForAccount(ctx context.Context, j *job) *ending {
 	}
 	j.releases = append(j.releases, release)
 	if waited { // what was read before is old
-		return p.readAgain(ctx, j)
+		return p.lookAgain(ctx, j)
 	}
 	return nil
+}
+
+// lookAgain reads and judges the account once more, by its GUID: while the request waited it may have been disabled, moved or made
+// an administrator, and its password set.
+func (p *Pipeline) lookAgain(ctx context.Context, j *job) *ending {
+	subject := writeback.Subject{
+		Kind: writeback.ByGUID, Value: j.account.GUID.String(), AssertedImmutableID: j.request.Subject.AssertedImmutableID,
+	}
+	account, err := p.lookUp(ctx, j, subject)
+	if err != nil {
+		if ctx.Err() != nil {
+			return silent(writeback.AgentStopping, err)
+		}
+		return refuse(err)
+	}
+	if account.GUID != j.account.GUID {
+		return refuse(writeback.NewError(writeback.AgentInternal, errors.New("the directory answered with another account")))
+	}
+	j.account = account
+	return p.judgeAccount(ctx, j)
 }
 
 // confirmTime refuses to write while our clock and the controller's disagree: no expiry could be trusted.
@@ -104,17 +140,25 @@ func (p *Pipeline) protectNewer(ctx context.Context, j *job) *ending {
 		}
 	}
 	state := j.account.Password
-	if state.ChangedAt.IsZero() {
-		return refuse(&writeback.Error{
-			Reason: writeback.DirectoryAccessDenied,
-			Hint:   "Let the delegated account read pwdLastSet, whenChanged and replPropertyMetaData of the users in scope.",
-			Cause:  errors.New("the time of the password cannot be read, so a newer one could not be protected"),
-		})
+	if err := readable(state); err != nil {
+		return refuse(err)
 	}
 	if superseded(j.claims, state, last, hasLast) {
 		return refuse(writeback.NewError(writeback.RequestSuperseded, fmt.Errorf("password set %s, request issued %s", state.ChangedAtLocal(), j.claims.IssuedAt)))
 	}
 	return nil
+}
+
+// readable refuses an account whose password's time is hidden from the agent.
+func readable(state writeback.PasswordState) error {
+	if !state.ChangedAt.IsZero() {
+		return nil
+	}
+	return &writeback.Error{
+		Reason: writeback.DirectoryAccessDenied,
+		Hint:   "Let the delegated account read pwdLastSet, whenChanged and replPropertyMetaData of the users in scope.",
+		Cause:  errors.New("the time of the password cannot be read, so a newer one could not be protected"),
+	}
 }
 
 // readAgain replaces a state that was read before our own last write of the account took effect.

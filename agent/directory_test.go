@@ -22,6 +22,8 @@ type directory struct {
 	// preflight, when set, is what a check hears.
 	preflight func(writeback.Operation) (writeback.Detail, error)
 	probes    int
+	misread   bool // answer a look by GUID with somebody else
+	tried     int  // old passwords that were compared
 	skew      time.Duration
 }
 
@@ -34,15 +36,27 @@ type account struct {
 
 func newDirectory() *directory {
 	d := &directory{accounts: map[string]*account{}}
-	for i, name := range []string{"alice", "bob"} {
-		d.accounts[name] = &account{Account: writeback.Account{
-			GUID: writeback.GUID{byte(i + 1)}, Domain: "corp.example.com", Controller: "dc1:636", DistinguishedName: "CN=" + name,
-			Password: writeback.PasswordState{
-				Version: 3, VersionSource: writeback.VersionReplication, ChangedAt: time.Now().Add(-time.Hour), ThresholdKnown: true,
-			},
-		}}
-	}
+	d.add("alice")
+	d.add("bob")
 	return d
+}
+
+func (d *directory) add(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.accounts[name] = &account{Account: writeback.Account{
+		GUID: writeback.GUID{byte(len(d.accounts) + 1)}, Domain: "corp.example.com", Controller: "dc1:636", DistinguishedName: "CN=" + name,
+		Password: writeback.PasswordState{
+			Version: 3, VersionSource: writeback.VersionReplication, ChangedAt: time.Now().Add(-time.Hour), ThresholdKnown: true,
+		},
+	}}
+}
+
+// populate adds user0 and so on.
+func (d *directory) populate(n int) {
+	for i := range n {
+		d.add(fmt.Sprint("user", i))
+	}
 }
 
 // user reads an account under the lock.
@@ -82,6 +96,12 @@ func (d *directory) Resolve(_ context.Context, subject writeback.Subject) (write
 		}
 	}
 	a, found := d.accounts[subject.Value]
+	if guid, err := writeback.ParseGUID(subject.Value); subject.Kind == writeback.ByGUID && err == nil {
+		a, found = d.byGUID(guid), true
+		if d.misread {
+			a = d.accounts["bob"]
+		}
+	}
 	if !found {
 		return writeback.Account{}, writeback.NewError(writeback.UserNotFound, nil)
 	}
@@ -113,12 +133,23 @@ func (d *directory) Write(_ context.Context, of writeback.Account, change writeb
 	decide := d.write
 	d.mu.Unlock()
 	password := string(change.Password.Reveal())
+	if change.Operation == writeback.OpChange && !d.knows(of.GUID, change.OldPassword) {
+		return writeback.NewError(writeback.PasswordOldIncorrect, nil)
+	}
 	carryOut := func() { d.carryOut(of.GUID, change.Operation, password) }
 	if decide != nil {
 		return decide(carryOut)
 	}
 	carryOut()
 	return nil
+}
+
+// knows compares an old password with the one in place.
+func (d *directory) knows(guid writeback.GUID, old secret.Value) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.tried++
+	return old.Equal(secret.NewString(d.byGUID(guid).password))
 }
 
 func (d *directory) carryOut(guid writeback.GUID, operation writeback.Operation, password string) {

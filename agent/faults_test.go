@@ -184,7 +184,7 @@ func TestTwoRequestsOfOneUserDoNotRunAtOnce(t *testing.T) {
 			return nil
 		}
 		var group sync.WaitGroup
-		for range 5 {
+		for range 3 {
 			_, token := w.ask(order{user: "alice"})
 			group.Go(func() { w.handle(token) })
 		}
@@ -192,8 +192,8 @@ func TestTwoRequestsOfOneUserDoNotRunAtOnce(t *testing.T) {
 		if most != 1 {
 			t.Errorf("%d writes of one user at once", most)
 		}
-		if writes := w.directory.user("alice").writes; writes != 5 {
-			t.Errorf("%d writes, want 5", writes)
+		if writes := w.directory.user("alice").writes; writes != 3 {
+			t.Errorf("%d writes, want 3", writes)
 		}
 	})
 }

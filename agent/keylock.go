@@ -2,27 +2,38 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
+
+// maxWaiters is how many deliveries may wait for one key: the rest would only hold slots that other people's requests need.
+const maxWaiters = 2
+
+// errCrowded refuses to wait where enough others wait already.
+var errCrowded = errors.New("too many wait for the same")
 
 // keyLock gives out one lock per key: one delivery of a request at a time, one request of an account at a time.
 type keyLock[K comparable] struct {
 	mu      sync.Mutex
 	holders map[K]*holder
+	waiting int // for all keys
+	most    int // that may wait for all keys
 }
 
 // holder is the lock of one key; it exists while somebody holds it or waits for it.
 type holder struct {
-	turn  chan struct{} // holds one token while nobody has the lock
-	users int
+	turn    chan struct{} // holds one token while nobody has the lock
+	users   int
+	waiting int
 }
 
-func newKeyLock[K comparable]() *keyLock[K] {
-	return &keyLock[K]{holders: map[K]*holder{}}
+// newKeyLock makes a lock for which at most most callers wait, and at most [maxWaiters] for one key.
+func newKeyLock[K comparable](most int) *keyLock[K] {
+	return &keyLock[K]{holders: map[K]*holder{}, most: most}
 }
 
-// acquire waits for the lock of key until ctx ends. waited tells that somebody else had it in between. The release function
-// may be called more than once.
+// acquire waits for the lock of key until ctx ends, or not at all where too many wait (errCrowded). waited tells that somebody
+// else had it in between. The release function may be called more than once.
 func (l *keyLock[K]) acquire(ctx context.Context, key K) (release func(), waited bool, err error) {
 	h := l.join(key)
 	release = sync.OnceFunc(func() { h.turn <- struct{}{}; l.leave(key, h) })
@@ -31,6 +42,11 @@ func (l *keyLock[K]) acquire(ctx context.Context, key K) (release func(), waited
 		return release, false, nil
 	default:
 	}
+	if !l.beginWaiting(h) {
+		l.leave(key, h)
+		return nil, true, errCrowded
+	}
+	defer l.endWaiting(h)
 	select {
 	case <-h.turn:
 		return release, true, nil
@@ -46,6 +62,24 @@ func (l *keyLock[K]) tryAcquire(key K) (release func(), ok bool) {
 	end()
 	release, _, err := l.acquire(impatient, key)
 	return release, err == nil
+}
+
+func (l *keyLock[K]) beginWaiting(h *holder) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h.waiting >= maxWaiters || l.waiting >= l.most {
+		return false
+	}
+	h.waiting++
+	l.waiting++
+	return true
+}
+
+func (l *keyLock[K]) endWaiting(h *holder) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h.waiting--
+	l.waiting--
 }
 
 func (l *keyLock[K]) join(key K) *holder {

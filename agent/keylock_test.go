@@ -10,7 +10,7 @@ import (
 
 func TestKeyLockGivesOneKeyToOneHolder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		locks := newKeyLock[string]()
+		locks := newKeyLock[string](8)
 		release, _, err := locks.acquire(t.Context(), "alice")
 		if err != nil {
 			t.Fatal(err)
@@ -42,7 +42,7 @@ func TestKeyLockGivesOneKeyToOneHolder(t *testing.T) {
 }
 
 func TestKeyLockKeysDoNotWaitForOneAnother(t *testing.T) {
-	locks := newKeyLock[string]()
+	locks := newKeyLock[string](8)
 	for _, key := range []string{"alice", "bob"} {
 		if _, waited, err := locks.acquire(t.Context(), key); err != nil || waited {
 			t.Fatalf("%s: waited %v, %v", key, waited, err)
@@ -52,7 +52,7 @@ func TestKeyLockKeysDoNotWaitForOneAnother(t *testing.T) {
 
 func TestKeyLockStopsWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		locks := newKeyLock[string]()
+		locks := newKeyLock[string](8)
 		release, _, err := locks.acquire(t.Context(), "alice")
 		if err != nil {
 			t.Fatal(err)

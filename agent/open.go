@@ -34,9 +34,13 @@ func discardReason(err error) writeback.Reason {
 	return writeback.EnvelopeMalformed
 }
 
-// takeTurn makes deliveries of the same request follow one another: the second meets the first one's record.
+// takeTurn makes deliveries of the same request follow one another: the second meets the first one's record. Copies beyond those
+// that may wait are removed: the first one's answer is theirs, and nothing else can be said about it yet.
 func (p *Pipeline) takeTurn(ctx context.Context, j *job) *ending {
 	release, _, err := p.requests.acquire(ctx, j.claims.Key())
+	if errors.Is(err, errCrowded) {
+		return silent(writeback.RequestInProgress, err)
+	}
 	if err != nil {
 		return silent(writeback.AgentStopping, err)
 	}
@@ -71,6 +75,9 @@ func (p *Pipeline) refuseUnopened(ctx context.Context, j *job, err error) *endin
 	}
 	if known {
 		return p.remembered(ctx, j, record)
+	}
+	if end := p.limit(j); end != nil {
+		return end
 	}
 	if p.expired(j.claims) {
 		return p.tooLate(ctx, j)

@@ -37,6 +37,9 @@ type Config struct {
 	Now       func() time.Time
 	Log       logrus.FieldLogger
 
+	// UserBudget bounds the failed changes and unlocks of one user, all issuers together. Required.
+	UserBudget ledger.Budget
+
 	Limits Limits
 }
 
@@ -51,6 +54,7 @@ type Limits struct {
 	OutboxLife       time.Duration // of an unsent result: 1 h
 	ControllerSkew   time.Duration // between a controller's clock and ours: 60 s
 	PollInterval     time.Duration // between two looks while a person waits: 500 ms
+	Waiting          int           // deliveries that may wait for others of the same user or request: 8
 }
 
 func (l Limits) withDefaults() Limits {
@@ -68,6 +72,9 @@ func (l Limits) withDefaults() Limits {
 	orElse(&l.OutboxLife, time.Hour)
 	orElse(&l.ControllerSkew, 60*time.Second)
 	orElse(&l.PollInterval, 500*time.Millisecond)
+	if l.Waiting <= 0 {
+		l.Waiting = 8
+	}
 	return l
 }
 
@@ -78,6 +85,7 @@ type Pipeline struct {
 	accounts *keyLock[writeback.GUID]       // one request of an account at a time
 	clock    *confirmedClock
 	watches  *watchList
+	limited  *refusals // requests beyond an issuer's rate
 
 	auditBroken atomic.Bool // a line could not be written, and none has been since
 
@@ -99,10 +107,11 @@ func New(config Config) (*Pipeline, error) {
 	life, end := context.WithCancel(context.Background())
 	return &Pipeline{
 		Config:   config,
-		requests: newKeyLock[writeback.RequestKey](),
-		accounts: newKeyLock[writeback.GUID](),
+		requests: newKeyLock[writeback.RequestKey](config.Limits.Waiting),
+		accounts: newKeyLock[writeback.GUID](config.Limits.Waiting),
 		clock:    newConfirmedClock(config.Ledger),
 		watches:  newWatchList(),
+		limited:  newRefusals(),
 		life:     life,
 		end:      end,
 	}, nil
@@ -117,7 +126,8 @@ func (c Config) complete() error {
 	}{
 		{"Group", c.Group == ""}, {"Agent", c.Agent == ""}, {"Envelope", c.Envelope == nil}, {"Signer", c.Signer == nil},
 		{"Directory", c.Directory == nil}, {"Guard", c.Guard == nil}, {"Ledger", c.Ledger == nil}, {"Audit", c.Audit == nil},
-		{"Health", c.Health == nil}, {"Recorder", c.Recorder == nil}, {"Now", c.Now == nil}, {"Log", c.Log == nil},
+		{"Health", c.Health == nil}, {"UserBudget", c.UserBudget.Tries <= 0 || c.UserBudget.Per <= 0},
+		{"Recorder", c.Recorder == nil}, {"Now", c.Now == nil}, {"Log", c.Log == nil},
 	} {
 		if part.missing {
 			faults = append(faults, fmt.Errorf("agent: Config.%s is missing", part.name))
@@ -165,6 +175,8 @@ type ending struct {
 	outcome writeback.Outcome
 	answer  answerKind
 	err     error // for the log and the audit; may be nil
+	// unaudited keeps one of many alike out of the audit.
+	unaudited bool
 }
 
 type answerKind string

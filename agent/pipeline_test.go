@@ -154,10 +154,6 @@ func TestASignedRequestThatCannotBeServedIsAnswered(t *testing.T) {
 		w.envelope.times = nil
 		_, token = w.ask(order{user: "alice", openErr: writeback.NewError(writeback.EnvelopeUndecryptable, nil)})
 		check(t, "undecryptable", expect{writeback.Complete, writeback.NotWritten, writeback.EnvelopeUndecryptable, false}, w.deliver(token))
-		for _, operation := range []writeback.Operation{writeback.OpChange, writeback.OpCheck} {
-			_, token = w.ask(order{user: "alice", operation: operation})
-			check(t, string(operation), expect{writeback.Complete, writeback.NotWritten, writeback.RequestUnsupported, false}, w.deliver(token))
-		}
 		if !w.board.Gate().Open() {
 			t.Errorf("what one portal sends closed the intake for all: %+v", w.board.Snapshot())
 		}

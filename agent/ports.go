@@ -61,10 +61,14 @@ const (
 
 // Guard says whether an issuer may ask, and whether an account may be reset. All errors carry a reason.
 type Guard interface {
+	// Admit counts a request of the issuer, and refuses it when there were too many.
+	Admit(issuer string, now time.Time) error
 	CheckIssuer(claims writeback.Claims, now time.Time) error
 	CheckSubject(request *writeback.Request) error
 	CheckPassword(request *writeback.Request) error
 	CheckAccount(request *writeback.Request, account writeback.Account, now time.Time) error
+	// Checks names the operation that a check by this issuer asks about.
+	Checks(issuer string) writeback.Operation
 	// Conceal hides from an issuer with a narrow scope whether a user exists.
 	Conceal(issuer string, err error) error
 }
@@ -73,7 +77,8 @@ type Guard interface {
 type Ledger interface {
 	Get(ctx context.Context, key writeback.RequestKey) (ledger.Record, bool, error)
 	Claim(ctx context.Context, claims writeback.Claims) (ledger.Record, bool, error)
-	BeginWriting(ctx context.Context, key writeback.RequestKey, intent ledger.Intent) error
+	BeginWriting(ctx context.Context, key writeback.RequestKey, intent ledger.Intent, budget ledger.Budget) error
+	BudgetSpent(ctx context.Context, account writeback.GUID, operation writeback.Operation, budget ledger.Budget) error
 	Release(ctx context.Context, key writeback.RequestKey) error
 	MarkProbed(ctx context.Context, key writeback.RequestKey) error
 	Finish(ctx context.Context, key writeback.RequestKey, outcome writeback.Outcome, settled bool, result *writeback.PendingResult) error

@@ -30,9 +30,7 @@ func (p *Pipeline) recall(ctx context.Context, j *job) *ending {
 // remembered serves a request that the ledger knows. nil means that it was only claimed: it may go on.
 func (p *Pipeline) remembered(ctx context.Context, j *job, record ledger.Record) *ending {
 	if record.Digest != j.claims.Digest {
-		end := refuse(writeback.NewError(writeback.EnvelopeIDReused, errors.New("the id belongs to a request with other content")))
-		end.answer = answerOnce
-		return end
+		return reused()
 	}
 	j.recorded = true
 	switch record.State {
@@ -43,6 +41,13 @@ func (p *Pipeline) remembered(ctx context.Context, j *job, record ledger.Record)
 		return p.awaitWatch(ctx, j, record)
 	}
 	return p.resume(ctx, j)
+}
+
+// reused refuses a second request under a used id, without touching the first one's outcome.
+func reused() *ending {
+	end := refuse(writeback.NewError(writeback.EnvelopeIDReused, errors.New("the id belongs to a request with other content")))
+	end.answer = answerOnce
+	return end
 }
 
 // replayed answers from memory.
@@ -70,6 +75,9 @@ func (p *Pipeline) resume(ctx context.Context, j *job) *ending {
 // welcome serves a request that the ledger does not know.
 func (p *Pipeline) welcome(ctx context.Context, j *job) *ending {
 	if end := p.distrustClock(ctx); end != nil {
+		return end
+	}
+	if end := p.limit(j); end != nil {
 		return end
 	}
 	if p.expired(j.claims) {
@@ -121,7 +129,7 @@ func (p *Pipeline) judge(j *job) *ending {
 		return refuse(err)
 	}
 	switch j.claims.Operation {
-	case writeback.OpReset, writeback.OpUnlock:
+	case writeback.OpReset, writeback.OpChange, writeback.OpUnlock, writeback.OpCheck:
 		if err := p.judgeLock(j); err != nil {
 			return refuse(err)
 		}
@@ -132,7 +140,7 @@ func (p *Pipeline) judge(j *job) *ending {
 	return refuse(writeback.NewError(writeback.RequestUnsupported, fmt.Errorf("operation %q", j.claims.Operation)))
 }
 
-// judgeLock refuses to write for a queue whose locks are shorter than requests live: after a crash another agent would get the
+// judgeLock refuses to write, and to say that a write could succeed, for a queue whose locks are shorter than requests live: after a crash another agent would get the
 // message while it may still write.
 func (p *Pipeline) judgeLock(j *job) error {
 	dead := j.claims.ExpiresAt.Add(p.Limits.Skew)
@@ -193,7 +201,7 @@ func (p *Pipeline) lookBack(ctx context.Context, j *job, expired error) *ending 
 	if end := p.judgeContent(j.request); end != nil {
 		return end
 	}
-	account, err := p.lookUp(ctx, j)
+	account, err := p.lookUp(ctx, j, j.request.Subject)
 	if err != nil {
 		return unknownUnlessRefused(err)
 	}

@@ -17,6 +17,7 @@ type order struct {
 	user      string
 	operation writeback.Operation // empty: reset
 	password  string              // empty: "N3w-Password!"
+	old       string              // of a change
 	id        string              // empty: a new one
 	age       time.Duration       // since it was issued
 	verifyErr error
@@ -51,7 +52,7 @@ func (w *world) ask(o order) (writeback.Request, []byte) {
 	if o.verifyErr != nil { // the operation is the last claim that is believed
 		request.Operation = ""
 	}
-	token := w.envelope.put("token-"+n, sealed{request: request, password: o.password, verifyErr: o.verifyErr, openErr: o.openErr, signed: o.signed})
+	token := w.envelope.put("token-"+n, sealed{request: request, password: o.password, old: o.old, verifyErr: o.verifyErr, openErr: o.openErr, signed: o.signed})
 	return request, token
 }
 

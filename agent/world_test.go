@@ -34,6 +34,7 @@ type world struct {
 	directory *directory
 	envelope  *envelope
 	guard     *guard
+	rules     agent.Guard // in place of guard, when set
 	recorder  *recorder
 	observer  *observer
 }
@@ -64,6 +65,10 @@ func (w *world) start() {
 		Group: "corp", Agent: "host1", Queues: map[string]string{"portal": "results-portal"},
 		Envelope: w.envelope, Signer: signer{}, Directory: w.directory, Guard: w.guard, Ledger: w.ledger, Audit: w.audit,
 		Health: w.board, Recorder: w.recorder, Observer: w.observer, Now: time.Now, Log: log,
+		UserBudget: ledger.Budget{Tries: 5, Per: time.Hour},
+	}
+	if w.rules != nil {
+		w.config.Guard = w.rules
 	}
 	w.pipeline, err = agent.New(w.config)
 	if err != nil {
@@ -178,6 +183,7 @@ type envelope struct {
 type sealed struct {
 	request   writeback.Request
 	password  string
+	old       string
 	verifyErr error
 	signed    bool // with verifyErr: answerable
 	openErr   error
@@ -223,11 +229,29 @@ func (s sealed) Open() (*writeback.Request, error) {
 	}
 	request := s.request
 	request.Password = secret.NewString(s.password)
+	request.OldPassword = secret.NewString(s.old)
 	return &request, nil
 }
 
 // guard admits everybody unless told otherwise.
-type guard struct{ issuer, subject, password, account error }
+type guard struct {
+	mu                                       sync.Mutex
+	issuer, subject, password, account, rate error
+	checks                                   writeback.Operation // what a check asks about
+}
+
+func (g *guard) Admit(string, time.Time) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.rate
+}
+
+func (g *guard) Checks(string) writeback.Operation {
+	if g.checks == "" {
+		return writeback.OpReset
+	}
+	return g.checks
+}
 
 func (g *guard) CheckIssuer(writeback.Claims, time.Time) error { return g.issuer }
 
@@ -324,11 +348,11 @@ func (l *brittleLedger) Claim(ctx context.Context, claims writeback.Claims) (led
 	return l.Ledger.Claim(ctx, claims)
 }
 
-func (l *brittleLedger) BeginWriting(ctx context.Context, key writeback.RequestKey, intent ledger.Intent) error {
+func (l *brittleLedger) BeginWriting(ctx context.Context, key writeback.RequestKey, intent ledger.Intent, budget ledger.Budget) error {
 	if err := l.failure("BeginWriting"); err != nil {
 		return err
 	}
-	return l.Ledger.BeginWriting(ctx, key, intent)
+	return l.Ledger.BeginWriting(ctx, key, intent, budget)
 }
 
 func (l *brittleLedger) Finish(ctx context.Context, key writeback.RequestKey, outcome writeback.Outcome, settled bool, result *writeback.PendingResult) error {

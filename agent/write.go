@@ -21,12 +21,14 @@ func (p *Pipeline) record(ctx context.Context, j *job) *ending {
 		p.auditFailed(err)
 		return silent(writeback.AgentStorageUnavailable, err)
 	}
-	err := p.Ledger.BeginWriting(ctx, j.claims.Key(), j.intent(p))
+	err := p.Ledger.BeginWriting(ctx, j.claims.Key(), j.intent(p), p.UserBudget)
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, ledger.ErrAccountBusy):
 		return refuse(writeback.NewError(writeback.RequestInProgress, err))
+	case errors.Is(err, ledger.ErrBudget):
+		return refuse(overBudget(err))
 	}
 	return p.ledgerFailed(ctx, err)
 }

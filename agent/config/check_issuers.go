@@ -39,9 +39,19 @@ func (c checker) issuer(path string, issuer *Issuer) {
 	words(c, member(path, "identifiers"), issuer.Identifiers, writeback.BySID, writeback.ByGUID, writeback.ByUPN,
 		writeback.BySAM, writeback.ByImmutableID, writeback.ByMail)
 	c.methods(path, issuer)
+	c.rate(member(path, "rate"), issuer.Rate)
 	within(c, member(path, "max_auth_age"), issuer.MaxAuthAge, 0, 24*time.Hour)
 	if issuer.WholeDirectory && len(issuer.Scope) > 0 {
 		c.add(member(path, "whole_directory"), "contradicts scope", "Remove one of them: a portal with a scope of its own must not learn who exists outside of it.")
+	}
+}
+
+// rate keeps what passes in a day, which is how long the ledger remembers, well below what the ledger holds.
+func (c checker) rate(path string, rate Rate) {
+	within(c, member(path, "requests"), rate.Requests, 1, 40_000)
+	within(c, member(path, "per"), rate.Per, time.Second, 24*time.Hour)
+	if daily := float64(rate.Requests) * (24 * time.Hour).Hours() / rate.Per.Hours(); rate.Per > 0 && daily > 1_000_000 {
+		c.add(path, "more than a million requests a day, which is all that the ledger holds", "Allow fewer requests, or more time for them.")
 	}
 }
 
@@ -68,11 +78,8 @@ func (c checker) methods(path string, issuer *Issuer) {
 	}
 }
 
-// keys checks that the files are there; what they hold is for relay/envelope to judge.
+// keys checks that the files are there; what they hold, and whether a portal without any has keys pinned by command, is for others to judge.
 func (c checker) keys(path string, keys []string) {
-	if len(keys) == 0 {
-		c.missing(path, "Name at least one file with a public key of the portal (JWK).")
-	}
 	for i := range keys {
 		if keys[i] == "" {
 			c.missing(element(path, i), "Write a path or remove the line.")

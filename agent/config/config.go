@@ -74,11 +74,28 @@ type Domain struct {
 
 // Bind is how the agent logs on to a domain's controllers.
 type Bind struct {
-	// User is a userPrincipalName, DOMAIN\name or distinguished name.
+	// Method is how the account proves itself.
+	Method BindMethod `yaml:"method"`
+	// User is a userPrincipalName, DOMAIN\name or distinguished name; with Kerberos the logon name, as its keytab has it. It is needed with
+	// every method: the agent never touches its own account.
 	User string `yaml:"user"`
-	// PasswordFile is a secret file with the password.
+	// PasswordFile is a secret file with the password, of method simple.
 	PasswordFile string `yaml:"password_file"`
+	// KeytabFile is a secret file with the account's keys, of method kerberos.
+	KeytabFile string `yaml:"keytab_file"`
+	// Krb5ConfFile is a krb5.conf that lists the domain's KDCs; empty: the controllers are the KDCs.
+	Krb5ConfFile string `yaml:"krb5_conf_file"`
 }
+
+// BindMethod is a way to log on.
+type BindMethod string
+
+// The methods.
+const (
+	BindSimple   BindMethod = "simple"   // name and password, inside TLS
+	BindKerberos BindMethod = "kerberos" // a keytab; SASL GSSAPI with channel binding
+	BindService  BindMethod = "service"  // the account of the Windows service itself
+)
 
 // Scope is a set of containers: everything below an included one, less everything below an excluded one.
 type Scope struct {
@@ -90,7 +107,7 @@ type Scope struct {
 type Issuer struct {
 	// ID is the "iss" of the portal's requests.
 	ID string `yaml:"id"`
-	// Keys are files with the portal's public keys (JWK). No key belongs to two issuers.
+	// Keys are files with the portal's public keys (JWK), besides those pinned by "keys trust". No key belongs to two issuers.
 	Keys []string `yaml:"keys"`
 	// ResultsQueue is where this portal's results go, and nobody else's; default: "writeback-results-" and the ID.
 	ResultsQueue string `yaml:"results_queue"`
@@ -106,10 +123,18 @@ type Issuer struct {
 	AllowedMethods []string `yaml:"allowed_methods"`
 	// MaxAuthAge is how long ago the person may have been verified (auth_time); 0: not judged.
 	MaxAuthAge time.Duration `yaml:"max_auth_age"`
+	// Rate bounds all requests of the portal together.
+	Rate Rate `yaml:"rate"`
 	// Scope narrows the domains' scopes for this portal: distinguished names; empty: not narrower.
 	Scope []string `yaml:"scope"`
 	// WholeDirectory lets the portal learn whether a user exists (user.not_found in place of policy.out_of_scope).
 	WholeDirectory bool `yaml:"whole_directory"`
+}
+
+// Rate is a number of requests in a time: as many at once, refilled evenly.
+type Rate struct {
+	Requests int           `yaml:"requests"`
+	Per      time.Duration `yaml:"per"`
 }
 
 // Policy holds the limits that apply to every request.
@@ -124,6 +149,14 @@ type Policy struct {
 	WriteTimeout time.Duration `yaml:"write_timeout"`
 	// ControllerSearch is how long a request may wait for a controller that answers.
 	ControllerSearch time.Duration `yaml:"controller_search"`
+	// UserBudget bounds what could be used to guess a user's password, all portals together.
+	UserBudget UserBudget `yaml:"user_budget"`
+}
+
+// UserBudget is how many changes with a wrong old password, and unlocks, one user may have in any span of Per.
+type UserBudget struct {
+	Failures int           `yaml:"failures"`
+	Per      time.Duration `yaml:"per"`
 }
 
 // HintsRule is what to do where LDAP_SERVER_POLICY_HINTS_OID (MS-ADTS 3.1.1.3.4.1.27), which makes a reset obey the password

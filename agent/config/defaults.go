@@ -22,6 +22,7 @@ func Default() *Config {
 			ClockSkew:        30 * time.Second,
 			WriteTimeout:     5 * time.Second,
 			ControllerSearch: 10 * time.Second,
+			UserBudget:       UserBudget{Failures: 5, Per: time.Hour},
 		},
 		Audit:  Audit{MaxFileSize: 64 * MiB},
 		Status: Status{Socket: defaultSocket(), Group: defaultGroup},
@@ -32,10 +33,14 @@ func Default() *Config {
 // defaulter is implemented by list elements that have defaults of their own: they are set before the file's values.
 type defaulter interface{ setDefaults() }
 
-func (d *Domain) setDefaults() { d.Connections = 4 }
+func (d *Domain) setDefaults() {
+	d.Connections = 4
+	d.Bind.Method = BindSimple
+}
 
 func (i *Issuer) setDefaults() {
-	i.Operations = []writeback.Operation{writeback.OpReset, writeback.OpUnlock, writeback.OpPing}
+	i.Operations = []writeback.Operation{writeback.OpReset, writeback.OpUnlock, writeback.OpCheck, writeback.OpPing}
+	i.Rate = Rate{Requests: 20_000, Per: time.Hour}
 	i.Actors = []writeback.ActorKind{writeback.ActorSelf}
 	i.Identifiers = []writeback.IdentifierKind{
 		writeback.BySID, writeback.ByGUID, writeback.ByUPN, writeback.BySAM, writeback.ByImmutableID,

@@ -28,12 +28,13 @@ func TestLoadFillsInTheDefaults(t *testing.T) {
 	want.Domains = []config.Domain{{
 		Name: "corp.example.com", NetBIOSName: "CORP", SearchBase: "DC=corp,DC=example,DC=com", Connections: 4,
 		Controllers: []string{"dc1.corp.example.com:636"},
-		Bind:        config.Bind{User: "svc@corp.example.com", PasswordFile: filepath.Join(dir, "bind.secret")},
+		Bind:        config.Bind{Method: config.BindSimple, User: "svc@corp.example.com", PasswordFile: filepath.Join(dir, "bind.secret")},
 		Scope:       config.Scope{Include: []string{"OU=Staff,DC=corp,DC=example,DC=com"}},
 	}}
 	want.Issuers = []config.Issuer{{
 		ID: "portal", Keys: []string{filepath.Join(dir, "portal.jwk")}, ResultsQueue: "writeback-results-portal",
-		Operations: []writeback.Operation{"reset", "unlock", "ping"}, Actors: []writeback.ActorKind{"self"},
+		Operations: []writeback.Operation{"reset", "unlock", "check", "ping"}, Rate: config.Rate{Requests: 20000, Per: time.Hour},
+		Actors:      []writeback.ActorKind{"self"},
 		Identifiers: []writeback.IdentifierKind{"sid", "guid", "upn", "sam", "immutable_id"},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -45,7 +46,7 @@ func TestDefaultsAreTheDocumentedOnes(t *testing.T) {
 	got := config.Default()
 	want := config.Policy{
 		Hints: config.HintsRequire, MaxRequestLife: 2 * time.Minute, ClockSkew: 30 * time.Second,
-		WriteTimeout: 5 * time.Second, ControllerSearch: 10 * time.Second,
+		WriteTimeout: 5 * time.Second, ControllerSearch: 10 * time.Second, UserBudget: config.UserBudget{Failures: 5, Per: time.Hour},
 	}
 	if diff := cmp.Diff(want, got.Policy); diff != "" {
 		t.Errorf("policy (-want +got):\n%s", diff)
@@ -59,14 +60,15 @@ func TestWrittenValuesReplaceTheDefaults(t *testing.T) {
 	dir := installation(t)
 	got, err := load(t, dir, minimal+`
 state_dir: state
-policy: {hints: warn, max_request_life: 1m, clock_skew: 1s}
+policy: {hints: warn, max_request_life: 1m, clock_skew: 1s, user_budget: {failures: 3, per: 10m}}
 audit: {max_file_size: 1GiB}
 log: {level: debug, format: json}
 `)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := config.Policy{Hints: config.HintsWarn, MaxRequestLife: time.Minute, ClockSkew: time.Second, WriteTimeout: 5 * time.Second, ControllerSearch: 10 * time.Second}
+	want := config.Policy{Hints: config.HintsWarn, MaxRequestLife: time.Minute, ClockSkew: time.Second, WriteTimeout: 5 * time.Second, ControllerSearch: 10 * time.Second,
+		UserBudget: config.UserBudget{Failures: 3, Per: 10 * time.Minute}}
 	if diff := cmp.Diff(want, got.Policy); diff != "" {
 		t.Errorf("policy (-want +got):\n%s", diff)
 	}
@@ -172,7 +174,6 @@ status: {group: ""}
 		"line 14: issuers[0].operations[0]: unknown value",
 		"line 15: issuers[1].id: the same as issuers[0].id",
 		"line 15: issuers[1].results_queue: the same as issuers[0].results_queue",
-		"line 16: issuers[1].keys: is missing",
 		"line 18: log.level: unknown value",
 		"line 19: log.level: stands twice, first on line 18",
 		"version: is missing",

@@ -34,7 +34,7 @@ func (g *Guard) CheckIssuer(claims writeback.Claims, now time.Time) error {
 	switch {
 	case !ok:
 		return refusal(writeback.PolicyOperationNotAllowed, "issuer %q has no rules", claims.Issuer)
-	case !slices.Contains(rules.Operations, claims.Operation):
+	case !g.allows(claims.Issuer, claims.Operation):
 		return refusal(writeback.PolicyOperationNotAllowed, "operation %q is not allowed to issuer %q", claims.Operation, claims.Issuer)
 	case !slices.Contains(rules.Actors, claims.Actor.Kind):
 		return hinted(HintActor,
@@ -46,6 +46,11 @@ func (g *Guard) CheckIssuer(claims writeback.Claims, now time.Time) error {
 		return err
 	}
 	return rules.checkAge(claims.AuthTime, now, g.skew)
+}
+
+// allows reports whether the issuer may ask for the operation.
+func (g *Guard) allows(issuer string, operation writeback.Operation) bool {
+	return slices.Contains(g.issuers[issuer].Operations, operation)
 }
 
 func (r IssuerRules) checkMethods(given []string) error {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/password-writeback/writeback/internal/writeback"
 )
 
@@ -35,6 +37,9 @@ type IssuerRules struct {
 	// MaxAuthAge is how long ago the person may have been verified; 0: the age is not judged and auth_time may be absent.
 	MaxAuthAge time.Duration
 
+	// Rate bounds all requests of the issuer together.
+	Rate Rate
+
 	// Scope are the normalised names of the containers whose accounts, at any depth, the issuer may touch.
 	Scope []string
 	// WholeDirectory, instead of a Scope, lets the issuer touch every account the domains include, and tells it whether a
@@ -58,9 +63,10 @@ type DomainRules struct {
 
 // Guard judges by rules. It is safe for concurrent use. Use [New].
 type Guard struct {
-	issuers map[string]IssuerRules
-	domains map[string]domain
-	skew    time.Duration
+	issuers  map[string]IssuerRules
+	domains  map[string]domain
+	limiters map[string]*rate.Limiter // of the issuers that have a rate
+	skew     time.Duration
 }
 
 // domain is a DomainRules made ready.
@@ -73,7 +79,7 @@ type domain struct {
 
 // New checks the rules and returns a Guard that keeps a copy of them. The error names every fault.
 func New(rules Rules) (*Guard, error) {
-	g := &Guard{issuers: map[string]IssuerRules{}, domains: map[string]domain{}, skew: rules.Skew}
+	g := &Guard{issuers: map[string]IssuerRules{}, domains: map[string]domain{}, limiters: map[string]*rate.Limiter{}, skew: rules.Skew}
 	if g.skew <= 0 {
 		g.skew = DefaultSkew
 	}
@@ -82,6 +88,9 @@ func New(rules Rules) (*Guard, error) {
 		issuer := rules.Issuers[id]
 		faults = append(faults, within("issuer "+id, issuer.faults())...)
 		g.issuers[id] = issuer.clone()
+		if limiter := issuer.Rate.limiter(); limiter != nil {
+			g.limiters[id] = limiter
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(rules.Domains)) {
 		ready, problems := rules.Domains[name].ready()
@@ -120,6 +129,9 @@ func (r IssuerRules) faults() []error {
 	}
 	if r.RequireMethods < 0 || r.MaxAuthAge < 0 {
 		faults = append(faults, errors.New("a negative number of methods or age"))
+	}
+	if !r.Rate.valid() {
+		faults = append(faults, errors.New("a rate without a number of requests or a time"))
 	}
 	switch {
 	case r.WholeDirectory && len(r.Scope) > 0:

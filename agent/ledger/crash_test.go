@@ -40,7 +40,7 @@ func TestCrashChild(t *testing.T) {
 			for n := worker; ; n += 4 {
 				key := b.claim(n)
 				say(n, "claimed")
-				b.must(b.BeginWriting(b.Context(), key, b.intent(n)))
+				b.must(b.BeginWriting(b.Context(), key, b.intent(n), ledger.Budget{}))
 				say(n, "writing")
 				b.must(b.Finish(b.Context(), key, written(), true, result(key, strconv.Itoa(n))))
 				say(n, "done")

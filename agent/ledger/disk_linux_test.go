@@ -49,7 +49,7 @@ func TestFullDisk(t *testing.T) {
 	b.must(os.Remove(filler))
 	_, err = b.Prune(b.Context())
 	b.must(err)
-	b.must(b.BeginWriting(b.Context(), key, b.intent(1)))
+	b.must(b.BeginWriting(b.Context(), key, b.intent(1), ledger.Budget{}))
 	b.reopen()
 	same(t, b.get(key).State, ledger.StateWriting)
 }

@@ -13,6 +13,8 @@
 // Modify, and only evidence from the directory may finish it. A done record never changes again, except that an unknown
 // outcome may be revised once to written. Every other step is refused with [ErrState] and changes nothing.
 //
+// BeginWriting also charges an account's [Budget], and Release and Finish give the try back where nothing was guessed by it.
+//
 // # What is promised
 //
 // When a method that changes something returns nil, the change is on the disk. When it returns an error, nothing was

@@ -1,5 +1,7 @@
 package ledger
 
+import "go.etcd.io/bbolt"
+
 // DecodeRecord and EncodeRecord let the fuzz test reach the codec without a file.
 var DecodeRecord = decodeRecord
 
@@ -24,3 +26,12 @@ func Frame(key, payload []byte) []byte {
 type rawJSON []byte
 
 func (r rawJSON) MarshalJSON() ([]byte, error) { return r, nil }
+
+// Tries counts the accounts with tries.
+func (l *Ledger) Tries(t interface{ Fatal(...any) }) (n int) {
+	err := l.db.View(func(tx *bbolt.Tx) error { n = tx.Bucket([]byte(bucketTries)).Stats().KeyN; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

@@ -48,7 +48,7 @@ func (l *Ledger) Revise(ctx context.Context, key writeback.RequestKey, outcome w
 	})
 }
 
-// conclude sets the outcome, remembers a password write and posts the result.
+// conclude sets the outcome, remembers a password write, settles the budget and posts the result.
 func (l *Ledger) conclude(c *change, r *Record, outcome writeback.Outcome, result *writeback.PendingResult) error {
 	outcome.Replayed = false
 	r.Outcome, r.FinishedAt = &outcome, c.now.Round(0)
@@ -56,6 +56,9 @@ func (l *Ledger) conclude(c *change, r *Record, outcome writeback.Outcome, resul
 		return err
 	}
 	if err := c.rememberWrite(r); err != nil {
+		return err
+	}
+	if err := c.settleTry(r); err != nil {
 		return err
 	}
 	if result == nil {

@@ -37,7 +37,7 @@ func TestFinishRefusesWhatCannotBe(t *testing.T) {
 	ctx := b.Context()
 	b.refused(b.Finish(ctx, key, written(), true, nil), ledger.ErrState)    // nothing was begun
 	b.refused(b.Finish(ctx, key, unknown(), false, nil), ledger.ErrInvalid) // nothing to look for
-	b.must(b.BeginWriting(ctx, key, b.intent(1)))
+	b.must(b.BeginWriting(ctx, key, b.intent(1), ledger.Budget{}))
 	b.refused(b.Finish(ctx, key, writeback.Outcome{Verdict: "perhaps", Reason: writeback.ReasonOK}, true, nil), ledger.ErrInvalid)
 	b.refused(b.Finish(ctx, key, writeback.Outcome{Verdict: writeback.Written, Reason: "because"}, true, nil), ledger.ErrInvalid)
 	b.refused(b.Finish(ctx, key, written(), true, result(other, "m")), ledger.ErrInvalid)
@@ -138,7 +138,7 @@ func TestLastWrite(t *testing.T) {
 	later := b.claim(2)
 	intent := b.intent(1)
 	intent.Seen.Version, intent.Seen.VersionSource = 0, writeback.VersionNone
-	b.must(b.BeginWriting(b.Context(), later, intent))
+	b.must(b.BeginWriting(b.Context(), later, intent, ledger.Budget{}))
 	b.must(b.Finish(b.Context(), later, written(), true, nil))
 	got, _, err = b.LastWrite(b.Context(), account(1))
 	b.must(err)
@@ -157,7 +157,7 @@ func TestWhatIsNoPasswordWriteIsNotRemembered(t *testing.T) {
 	b.must(err)
 	intent := b.intent(3)
 	intent.Operation = writeback.OpUnlock
-	b.must(b.BeginWriting(b.Context(), claims.Key(), intent))
+	b.must(b.BeginWriting(b.Context(), claims.Key(), intent, ledger.Budget{}))
 	b.must(b.Finish(b.Context(), claims.Key(), written(), true, nil))
 	for n := 1; n <= 3; n++ {
 		_, ok, err := b.LastWrite(b.Context(), account(n))

@@ -132,7 +132,7 @@ func (b *bench) claims(n int) writeback.Claims {
 func (b *bench) writing(n int) writeback.RequestKey {
 	b.Helper()
 	key := b.claim(n)
-	b.must(b.BeginWriting(b.Context(), key, b.intent(n)))
+	b.must(b.BeginWriting(b.Context(), key, b.intent(n), ledger.Budget{}))
 	return key
 }
 

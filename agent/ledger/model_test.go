@@ -59,7 +59,7 @@ func (m *model) operate(b *bench, random *rand.Rand, n int) {
 			}
 		}
 	case 1:
-		err := b.BeginWriting(ctx, key, intent)
+		err := b.BeginWriting(ctx, key, intent, ledger.Budget{})
 		switch {
 		case r != nil && r.State == ledger.StateClaimed && m.busy(intent.Account):
 			b.refused(err, ledger.ErrAccountBusy)

@@ -28,6 +28,7 @@ const (
 	bucketOutbox    = "outbox"    // sequence -> result
 	bucketWaiting   = "waiting"   // request key, sequence -> nothing: the outbox by request
 	bucketWrites    = "writes"    // account GUID -> last write
+	bucketTries     = "tries"     // account GUID -> failed changes and unlocks that still count, see Budget
 )
 
 // Keys of bucketMeta.
@@ -40,6 +41,7 @@ const (
 func buckets() []string {
 	return []string{
 		bucketMeta, bucketRecords, bucketExpiry, bucketOpen, bucketUnaudited, bucketOutbox, bucketWaiting, bucketWrites,
+		bucketTries,
 	}
 }
 

@@ -148,6 +148,7 @@ func TestDamagedValues(t *testing.T) {
 		"record flipped":      {flip("records"), ledger.ErrCorrupt},
 		"result flipped":      {flip("outbox"), ledger.ErrCorrupt},
 		"last write flipped":  {flip("writes"), ledger.ErrCorrupt},
+		"tries of nobody":     {add("tries", "stranger"), ledger.ErrCorrupt},
 		"time flipped":        {add("meta", "highest_time"), ledger.ErrCorrupt},
 		"record gone":         {drop("records"), ledger.ErrCorrupt},
 		"expiry gone":         {drop("expiry"), ledger.ErrCorrupt},

@@ -11,7 +11,7 @@ import (
 const pruneGroup = 500
 
 // Prune forgets what has run out: records KeepAfterExpiry after their request expired, last writes after the same time,
-// and results that are no longer worth sending. It returns how many records it removed. A record that is unresolved, or
+// results that are no longer worth sending, and tries that no longer count. It returns how many records it removed. A record that is unresolved, or
 // not yet audited, is kept however old it is. After a commit that failed it succeeds only when the disk takes writes again, also
 // with nothing to forget.
 func (l *Ledger) Prune(ctx context.Context) (int, error) {
@@ -29,7 +29,11 @@ func (l *Ledger) Prune(ctx context.Context) (int, error) {
 				return err
 			}
 			rest, err := l.forgetRest(c)
-			more = removed == pruneGroup || rest
+			if err != nil {
+				return err
+			}
+			tries, err := c.forgetTries()
+			more = removed == pruneGroup || rest || tries
 			return err
 		})
 		if err != nil {

@@ -41,7 +41,7 @@ func TestOneOfManyWins(t *testing.T) {
 		keys = append(keys, b.claim(n))
 	}
 	ctx := b.Context()
-	same(t, winners(t, 20, ledger.ErrAccountBusy, func(i int) error { return b.BeginWriting(ctx, keys[i], b.intent(7)) }), 1)
+	same(t, winners(t, 20, ledger.ErrAccountBusy, func(i int) error { return b.BeginWriting(ctx, keys[i], b.intent(7), ledger.Budget{}) }), 1)
 	open, err := b.Unresolved(ctx)
 	b.must(err)
 	same(t, len(open), 1)

@@ -88,9 +88,9 @@ func refuse(r *Record, step, why string) error {
 }
 
 // BeginWriting records that a write is about to be sent. Only a claimed record admits it, and only while no other request
-// for the same account is unresolved ([ErrAccountBusy]). The write may be sent when it returned nil, and must not be
-// otherwise.
-func (l *Ledger) BeginWriting(ctx context.Context, key writeback.RequestKey, intent Intent) error {
+// for the same account is unresolved ([ErrAccountBusy]). A change or unlock takes a try from the account's budget, and is refused
+// where none is left ([ErrBudget]). The write may be sent when it returned nil, and must not be otherwise.
+func (l *Ledger) BeginWriting(ctx context.Context, key writeback.RequestKey, intent Intent, budget Budget) error {
 	return l.alter(ctx, key, func(c *change, r *Record) error {
 		switch {
 		case r.State != StateClaimed:
@@ -105,7 +105,10 @@ func (l *Ledger) BeginWriting(ctx context.Context, key writeback.RequestKey, int
 			return err
 		}
 		r.State, r.Intent = StateWriting, &intent
-		return r.checked()
+		if err := r.checked(); err != nil {
+			return err
+		}
+		return c.charge(r, budget)
 	})
 }
 
@@ -130,9 +133,12 @@ func (c *change) accountFree(account writeback.GUID) error {
 // Release takes a begun write back: it is certain that nothing was sent. The record is claimed again. Refused after a
 // probe, which shows that the caller was not certain.
 func (l *Ledger) Release(ctx context.Context, key writeback.RequestKey) error {
-	return l.alter(ctx, key, func(_ *change, r *Record) error {
+	return l.alter(ctx, key, func(c *change, r *Record) error {
 		if r.State != StateWriting || r.Probed {
 			return refuse(r, "Release", probedText(r))
+		}
+		if err := c.refund(r); err != nil {
+			return err
 		}
 		r.State, r.Intent = StateClaimed, nil
 		return nil

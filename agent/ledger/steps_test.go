@@ -107,7 +107,9 @@ type step struct {
 
 func steps() []step {
 	return []step{
-		{"BeginWriting", func(b *bench, k writeback.RequestKey) error { return b.BeginWriting(b.Context(), k, b.intent(99)) }},
+		{"BeginWriting", func(b *bench, k writeback.RequestKey) error {
+			return b.BeginWriting(b.Context(), k, b.intent(99), ledger.Budget{})
+		}},
 		{"Release", func(b *bench, k writeback.RequestKey) error { return b.Release(b.Context(), k) }},
 		{"MarkProbed", func(b *bench, k writeback.RequestKey) error { return b.MarkProbed(b.Context(), k) }},
 		{"Finish", func(b *bench, k writeback.RequestKey) error {
@@ -222,7 +224,7 @@ func TestBeginWritingRefusesWrongIntents(t *testing.T) {
 			key := b.claim(1)
 			intent := b.intent(1)
 			spoil(&intent)
-			b.refused(b.BeginWriting(b.Context(), key, intent), ledger.ErrInvalid)
+			b.refused(b.BeginWriting(b.Context(), key, intent, ledger.Budget{}), ledger.ErrInvalid)
 			same(t, b.get(key).State, ledger.StateClaimed)
 		})
 	}
@@ -233,13 +235,13 @@ func TestBeginWritingRefusesWrongIntents(t *testing.T) {
 	b.must(err)
 	intent := b.intent(1)
 	intent.Operation = writeback.OpPing
-	b.refused(b.BeginWriting(b.Context(), claims.Key(), intent), ledger.ErrInvalid)
+	b.refused(b.BeginWriting(b.Context(), claims.Key(), intent, ledger.Budget{}), ledger.ErrInvalid)
 }
 
 func TestBeginWritingKeepsTheWholeIntent(t *testing.T) {
 	b := newBench(t)
 	key := b.claim(1)
-	b.must(b.BeginWriting(b.Context(), key, b.intent(1)))
+	b.must(b.BeginWriting(b.Context(), key, b.intent(1), ledger.Budget{}))
 	want := b.intent(1)
 	b.reopen()
 	same(t, b.get(key).Intent, &want)
@@ -248,7 +250,7 @@ func TestBeginWritingKeepsTheWholeIntent(t *testing.T) {
 	intent := b.intent(2)
 	intent.WritingAt = time.Time{}
 	b.advance(time.Minute)
-	b.must(b.BeginWriting(b.Context(), other, intent))
+	b.must(b.BeginWriting(b.Context(), other, intent, ledger.Budget{}))
 	same(t, b.get(other).Intent.WritingAt, start.Add(time.Minute))
 }
 
@@ -256,15 +258,15 @@ func TestOneOpenWritePerAccount(t *testing.T) {
 	b := newBench(t)
 	first, second := b.writing(1), b.claim(2)
 	busy := b.intent(1)
-	b.refused(b.BeginWriting(b.Context(), second, busy), ledger.ErrAccountBusy)
+	b.refused(b.BeginWriting(b.Context(), second, busy, ledger.Budget{}), ledger.ErrAccountBusy)
 	same(t, b.get(second).State, ledger.StateClaimed)
 
 	b.must(b.Finish(b.Context(), first, unknown(), false, nil))
 	b.reopen()
-	b.refused(b.BeginWriting(b.Context(), second, busy), ledger.ErrAccountBusy)
+	b.refused(b.BeginWriting(b.Context(), second, busy, ledger.Budget{}), ledger.ErrAccountBusy)
 
 	b.must(b.Settle(b.Context(), first))
-	b.must(b.BeginWriting(b.Context(), second, busy))
+	b.must(b.BeginWriting(b.Context(), second, busy, ledger.Budget{}))
 }
 
 func TestReleaseFreesTheAccount(t *testing.T) {
@@ -274,7 +276,7 @@ func TestReleaseFreesTheAccount(t *testing.T) {
 	if b.get(first).Intent != nil {
 		t.Error("the intent outlived the release")
 	}
-	b.must(b.BeginWriting(b.Context(), second, b.intent(1)))
+	b.must(b.BeginWriting(b.Context(), second, b.intent(1), ledger.Budget{}))
 }
 
 func TestOneProbePerRequest(t *testing.T) {
@@ -295,7 +297,7 @@ func TestUnlockIsNeverProbed(t *testing.T) {
 	b.must(err)
 	intent := b.intent(1)
 	intent.Operation = writeback.OpUnlock
-	b.must(b.BeginWriting(b.Context(), claims.Key(), intent))
+	b.must(b.BeginWriting(b.Context(), claims.Key(), intent, ledger.Budget{}))
 	b.refused(b.MarkProbed(b.Context(), claims.Key()), ledger.ErrState)
 }
 

@@ -16,7 +16,7 @@ func verify(path string, tx *bbolt.Tx) error {
 		return err
 	}
 	if !fresh(tx) {
-		for _, check := range []func(*bbolt.Tx) error{checkFormat, verifyTime, verifyRecords, verifyOutbox, verifyWrites} {
+		for _, check := range []func(*bbolt.Tx) error{checkFormat, verifyTime, verifyRecords, verifyOutbox, verifyWrites, verifyTries} {
 			if err := check(tx); err != nil {
 				return err
 			}

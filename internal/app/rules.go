@@ -58,6 +58,7 @@ func issuerRules(issuer config.Issuer, scope, everywhere []string) guard.IssuerR
 	return guard.IssuerRules{
 		Operations: issuer.Operations, Actors: issuer.Actors, Identifiers: issuer.Identifiers,
 		RequireMethods: issuer.RequireMethods, AllowedMethods: issuer.AllowedMethods, MaxAuthAge: issuer.MaxAuthAge,
+		Rate:  guard.Rate{Requests: issuer.Rate.Requests, Per: issuer.Rate.Per},
 		Scope: scope, WholeDirectory: issuer.WholeDirectory,
 	}
 }
