@@ -3,58 +3,168 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/password-writeback/writeback/relay/envelope"
+	"github.com/password-writeback/writeback/relay/requester"
 )
 
 func newKeys() *cobra.Command {
 	keys := &cobra.Command{
-		Use: "keys", Short: "Make this portal's signing key, or export its public half", Args: noArguments,
+		Use: "keys", Short: "Make, list, export and change this portal's signing key", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	keys.AddCommand(newKeysNew(), newKeysExport())
+	keys.AddCommand(newKeysNew(), newKeysList(), newKeysExport(), newKeysRotate())
 	return keys
 }
 
 func newKeysNew() *cobra.Command {
-	var out string
+	var out, algorithm string
 	cmd := &cobra.Command{
 		Use: "new", Short: "Make this portal's signing key", Args: noArguments,
-		Long: `Makes a new private signing key (ES256) in a file that only its owner can read. An existing file is never overwritten.`,
+		Long: `Makes a new private signing key in a file that only its owner can read. An existing file is never overwritten.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			key, err := envelope.GenerateSigningKey()
+			key, err := makeKey(out, algorithm)
 			if err != nil {
 				return err
-			}
-			err = envelope.SaveKey(out, key)
-			if errors.Is(err, fs.ErrExist) {
-				return usageError{out + " is there already", "choose another --out: a key in use is never overwritten"}
-			}
-			if err != nil {
-				return usageError{err.Error(), "choose another --out"}
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "new signing key %s in %s\nNow give the agents its public half: writeback-send keys export --key %s\n", key.KeyID(), out, out)
 			return err
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "`file` to write the private key to")
+	registerAlgorithm(cmd, &algorithm)
 	return required(cmd, "out")
 }
 
-func newKeysExport() *cobra.Command {
-	var path string
+func registerAlgorithm(cmd *cobra.Command, algorithm *string) {
+	cmd.Flags().StringVar(algorithm, "algorithm", string(envelope.ES256), "`name` of the signature's algorithm: ES256, or PS256 for a portal that cannot do that")
+}
+
+// generateKey makes a signing key for an algorithm that signs requests.
+func generateKey(algorithm string) (envelope.PrivateKey, error) {
+	if algorithm != string(envelope.ES256) && algorithm != string(envelope.PS256) {
+		return envelope.PrivateKey{}, usageError{"--algorithm names none that signs requests", "use ES256 or PS256"}
+	}
+	return envelope.GenerateKey(envelope.Algorithm(algorithm))
+}
+
+// makeKey makes a signing key and stores it in a new file.
+func makeKey(out, algorithm string) (envelope.PrivateKey, error) {
+	key, err := generateKey(algorithm)
+	if err != nil {
+		return envelope.PrivateKey{}, err
+	}
+	err = envelope.SaveKey(out, key)
+	if errors.Is(err, fs.ErrExist) {
+		return key, usageError{out + " is there already", "choose another --out: a key in use is never overwritten"}
+	}
+	if err != nil {
+		return key, usageError{err.Error(), "choose another --out"}
+	}
+	return key, nil
+}
+
+// ownKeys are the flags that name keys of this portal.
+type ownKeys struct {
+	profile string
+	files   []string
+}
+
+func (o *ownKeys) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.profile, "profile", "", "JSON `file` that names the key in use, and the next one")
+	cmd.Flags().StringSliceVar(&o.files, "key", nil, "`file` with a private key; may be repeated")
+	cmd.MarkFlagsMutuallyExclusive("profile", "key")
+	cmd.MarkFlagsOneRequired("profile", "key")
+}
+
+// ownKey is a key of this portal and what it is there for.
+type ownKey struct {
+	file, state string
+	key         requester.PrivateKey
+}
+
+// load reads the keys, the one in use first.
+func (o *ownKeys) load() ([]ownKey, error) {
+	var keys []ownKey
+	for _, file := range o.files {
+		keys = append(keys, ownKey{file: file})
+	}
+	if o.profile != "" {
+		loaded, err := loadProfile(o.profile)
+		if err != nil {
+			return nil, err
+		}
+		keys = []ownKey{{file: loaded.Key, state: "active"}, {file: loaded.NextKey, state: "next"}}
+		if loaded.NextKey == "" {
+			keys = keys[:1]
+		}
+	}
+	for i := range keys {
+		var err error
+		if keys[i].key, err = requester.LoadSigningKey(keys[i].file); err != nil {
+			return nil, err
+		}
+	}
+	return keys, nil
+}
+
+func newKeysList() *cobra.Command {
+	var own ownKeys
 	cmd := &cobra.Command{
-		Use: "export", Short: "Print the public half of the signing key as a JWK set", Args: noArguments,
-		Long: `Prints the public half of the signing key as a JWK set (RFC 7517), for the agents' configuration.`,
+		Use: "list", Short: "List this portal's keys", Args: noArguments,
+		Long: `Lists this portal's keys. The active one signs; the next one will, after keys rotate --activate. A key is named by its thumbprint (RFC 7638), as
+in every token and in the agents' copy.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			key, err := envelope.LoadKey(path)
+			keys, err := own.load()
 			if err != nil {
 				return err
 			}
-			set, err := envelope.EncodePublicKeys([]envelope.PublicKey{key.Public()}, "")
+			return printKeys(cmd.OutOrStdout(), keys)
+		},
+	}
+	own.register(cmd)
+	return cmd
+}
+
+func printKeys(out io.Writer, keys []ownKey) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "KEY\tALGORITHM\tCREATED\tSTATE\tFILE")
+	for _, own := range keys {
+		created, state := "unknown", "-"
+		if at := own.key.Created(); !at.IsZero() {
+			created = at.UTC().Format(time.DateTime) + "Z"
+		}
+		if own.state != "" {
+			state = own.state
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", own.key.KeyID(), own.key.Public().Algorithm(), created, state, own.file)
+	}
+	return table.Flush()
+}
+
+func newKeysExport() *cobra.Command {
+	var own ownKeys
+	cmd := &cobra.Command{
+		Use: "export", Short: "Print the public half of the signing key as a JWK set", Args: noArguments,
+		Long: `Prints the public halves as a JWK set (RFC 7517), for the agents. With --profile it holds the next key as well, if there is one: during a
+rotation the agents accept both.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			keys, err := own.load()
+			if err != nil {
+				return err
+			}
+			var public []envelope.PublicKey
+			for _, own := range keys {
+				public = append(public, own.key.Public())
+			}
+			set, err := envelope.EncodePublicKeys(public, "")
 			if err != nil {
 				return err
 			}
@@ -62,8 +172,8 @@ func newKeysExport() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&path, "key", "", "`file` with the private key")
-	return required(cmd, "key")
+	own.register(cmd)
+	return cmd
 }
 
 // required refuses the command without the flag.
@@ -76,4 +186,10 @@ func required(cmd *cobra.Command, flag string) *cobra.Command {
 		return run(cmd, args)
 	}
 	return cmd
+}
+
+// newKeyFile names the file of a key that is made beside another. The word in front keeps a thumbprint's "-" from the beginning, where
+// programs would take it for an option.
+func newKeyFile(beside string, key requester.PrivateKey) string {
+	return filepath.Join(filepath.Dir(beside), "signing-"+key.KeyID()+".jwk")
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +37,7 @@ func TestScripts(t *testing.T) {
 			"exits":   exits,
 			"request": makeRequest,
 			"result":  checkResult,
+			"trust":   trust,
 		},
 	})
 }
@@ -82,6 +84,7 @@ func setUp(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
+	env.Values[agentValue{}] = agent
 	done := make(chan struct{})
 	go func() { defer close(done); agent.serve(ctx) }()
 	env.Defer(func() { cancel(); <-done })
@@ -122,10 +125,34 @@ func writeFiles(directory, connection string, key envelope.PrivateKey, agents []
 
 // agent answers as the user's name tells it to, with real tokens over the real queue.
 type agent struct {
-	queue  *servicebus.Agent
-	opener *envelope.Opener
-	signer *envelope.ResultSigner
-	public []byte
+	queue   *servicebus.Agent
+	sealing envelope.PrivateKey
+	opener  atomic.Pointer[envelope.Opener]
+	signer  *envelope.ResultSigner
+	public  []byte
+}
+
+// agentValue is where a script finds its agent.
+type agentValue struct{}
+
+// trust runs "trust PROFILE": the agent accepts the portal's key in use and the next one.
+func trust(ts *testscript.TestScript, _ bool, args []string) {
+	keys, err := (&ownKeys{profile: ts.MkAbs(args[0])}).load()
+	ts.Check(err)
+	var public []envelope.PublicKey
+	for _, own := range keys {
+		public = append(public, own.key.Public())
+	}
+	ts.Check(ts.Value(agentValue{}).(*agent).accept(public...))
+}
+
+// accept makes the agent open what these keys sign.
+func (a *agent) accept(portal ...envelope.PublicKey) error {
+	opener, err := envelope.NewOpener(envelope.OpenerConfig{
+		Group: group, Issuers: map[string][]envelope.PublicKey{issuer: portal}, SealingKeys: []envelope.PrivateKey{a.sealing},
+	})
+	a.opener.Store(opener)
+	return err
 }
 
 func newAgent(ctx context.Context, connection string, portal envelope.PublicKey) (*agent, error) {
@@ -137,17 +164,14 @@ func newAgent(ctx context.Context, connection string, portal envelope.PublicKey)
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{}
+	a := &agent{sealing: sealing}
 	if a.public, err = envelope.EncodePublicKeys([]envelope.PublicKey{sealing.Public(), signing.Public()}, agentName); err != nil {
 		return nil, err
 	}
 	if a.signer, err = envelope.NewResultSigner(agentName, signing); err != nil {
 		return nil, err
 	}
-	a.opener, err = envelope.NewOpener(envelope.OpenerConfig{
-		Group: group, Issuers: map[string][]envelope.PublicKey{issuer: {portal}}, SealingKeys: []envelope.PrivateKey{sealing},
-	})
-	if err != nil {
+	if err := a.accept(portal); err != nil {
 		return nil, err
 	}
 	var log logrus.FieldLogger
@@ -162,8 +186,9 @@ func (a *agent) serve(ctx context.Context) {
 		if err != nil {
 			continue
 		}
-		if verified, err := a.opener.Verify(delivery.Body); err == nil {
-			if request, err := a.opener.Decrypt(verified); err == nil {
+		opener := a.opener.Load()
+		if verified, err := opener.Verify(delivery.Body); err == nil {
+			if request, err := opener.Decrypt(verified); err == nil {
 				a.answer(ctx, request)
 			}
 		}

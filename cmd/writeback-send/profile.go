@@ -18,14 +18,15 @@ import (
 
 // profile is what stays the same from call to call, as a JSON file and as flags.
 type profile struct {
-	Issuer           string   `json:"issuer"`
-	Group            string   `json:"group"`
-	Key              string   `json:"key"`
-	Agents           []string `json:"agents"`
-	ConnectionString string   `json:"connection_string_file"`
-	ResultsString    string   `json:"results_connection_string_file"`
-	RequestsQueue    string   `json:"requests_queue"`
-	ResultsQueue     string   `json:"results_queue"`
+	Issuer           string   `json:"issuer,omitempty"`
+	Group            string   `json:"group,omitempty"`
+	Key              string   `json:"key,omitempty"`
+	NextKey          string   `json:"next_key,omitempty"` // made by keys rotate, not in use yet
+	Agents           []string `json:"agents,omitempty"`
+	ConnectionString string   `json:"connection_string_file,omitempty"`
+	ResultsString    string   `json:"results_connection_string_file,omitempty"`
+	RequestsQueue    string   `json:"requests_queue,omitempty"`
+	ResultsQueue     string   `json:"results_queue,omitempty"`
 }
 
 // connection are the flags every sending command has.
@@ -120,6 +121,7 @@ func (profile) texts() []text {
 		{"issuer", func(p *profile) *string { return &p.Issuer }, forPortals, false},
 		{"group", func(p *profile) *string { return &p.Group }, forPortals, false},
 		{"key", func(p *profile) *string { return &p.Key }, forPortals, true},
+		{"next-key", func(p *profile) *string { return &p.NextKey }, forNobody, true},
 		{"connection-string-file", func(p *profile) *string { return &p.ConnectionString }, forQueues, true},
 		{"results-connection-string-file", func(p *profile) *string { return &p.ResultsString }, forNobody, true},
 		{"requests-queue", func(p *profile) *string { return &p.RequestsQueue }, forQueues, false},
@@ -155,6 +157,31 @@ func refuseMissing(missing []string) error {
 
 // loadProfile reads a profile strictly and makes its paths relative to it.
 func loadProfile(path string) (profile, error) {
+	loaded, err := readProfile(path)
+	if err != nil {
+		return profile{}, err
+	}
+	for _, field := range loaded.texts() {
+		if field.path {
+			*field.of(&loaded) = beside(path, *field.of(&loaded))
+		}
+	}
+	for i, name := range loaded.Agents {
+		loaded.Agents[i] = beside(path, name)
+	}
+	return loaded, nil
+}
+
+// beside makes a path of a profile one of this process.
+func beside(profile, name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(profile), name)
+}
+
+// readProfile reads a profile as it stands in its file.
+func readProfile(path string) (profile, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return profile{}, usageError{err.Error(), "correct --profile"}
@@ -170,21 +197,28 @@ func loadProfile(path string) (profile, error) {
 	if err != nil {
 		return profile{}, usageError{fmt.Sprintf("%s: %v", path, err), "a profile is one JSON object; writeback-send --help shows all its members"}
 	}
-	beside := func(name string) string {
-		if name == "" || filepath.IsAbs(name) {
-			return name
-		}
-		return filepath.Join(filepath.Dir(path), name)
-	}
-	for _, field := range loaded.texts() {
-		if field.path {
-			*field.of(&loaded) = beside(*field.of(&loaded))
-		}
-	}
-	for i, name := range loaded.Agents {
-		loaded.Agents[i] = beside(name)
-	}
 	return loaded, nil
+}
+
+// save replaces the file of a profile at once: whoever reads it meets the old one or the new one.
+func (p profile) save(path string) error {
+	text, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the profile: %w", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return usageError{err.Error(), "correct --profile"}
+	}
+	draft := path + ".new"
+	err = os.WriteFile(draft, append(text, '\n'), info.Mode().Perm())
+	if err == nil {
+		err = os.Rename(draft, path)
+	}
+	if err != nil {
+		return usageError{fmt.Sprintf("the profile cannot be written: %v", err), "make its folder writable, or write the profile yourself"}
+	}
+	return nil
 }
 
 // dialConfig loads the files a profile names.
