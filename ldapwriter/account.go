@@ -6,18 +6,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
 	"github.com/password-writeback/writeback/internal/writeback"
 )
 
-// stateAttributes are what PasswordState needs.
+// stateAttributes are the evidence about a password.
 func stateAttributes() []string {
-	return []string{
-		"replPropertyMetaData", "msDS-KeyVersionNumber", "pwdLastSet", "whenChanged", "lockoutTime", "badPwdCount", "msDS-ResultantPSO",
-	}
+	return []string{"replPropertyMetaData", "msDS-KeyVersionNumber", "pwdLastSet", "whenChanged", "lockoutTime", "badPwdCount"}
 }
 
 // accountAttributes are what an Account needs, its state included. tokenGroups and the msDS ones are constructed: a base read has
@@ -31,11 +28,12 @@ func accountAttributes() []string {
 // lockoutFlag is UF_LOCKOUT of msDS-User-Account-Control-Computed: locked out, and the lockout has not run out (MS-ADTS 3.1.1.4.5.17).
 const lockoutFlag = 0x10
 
-// sighting is an entry as one controller showed it, with the controller's clock and the domain's policy.
+// sighting is an entry as one controller showed it, with the controller's clock and what else is known of it.
 type sighting struct {
 	entry  *ldap.Entry
 	clock  clock
-	policy domainPolicy
+	root   rootDSE
+	policy policy // the one that applies to the user; known only where [policyQuestion] was asked
 }
 
 // account makes the Account of a sighting on c. What may not be read stays zero, without an error: the guard refuses then, but only
@@ -114,24 +112,24 @@ func passwordState(seen sighting) (writeback.PasswordState, error) {
 	lastSet, lastSetReadable := n.get("pwdLastSet")
 	lockoutTime := n.value("lockoutTime")
 	badPasswords, badReadable := n.get("badPwdCount")
-	hasOwnPolicy := seen.entry.GetEqualFoldAttributeValue("msDS-ResultantPSO") != ""
 	p := writeback.PasswordState{
 		PasswordLastSet:  fileTime(lastSet),
 		MustChange:       lastSetReadable && lastSet == 0,
 		LockoutTimeSet:   lockoutTime != 0,
 		BadPasswordCount: int(badPasswords),
 		LockoutThreshold: seen.policy.lockoutThreshold,
-		// A fine-grained policy has its own threshold, which may not be readable: it is never replaced by the domain's.
-		ThresholdKnown: seen.policy.known && badReadable && !hasOwnPolicy,
-		ControllerTime: seen.clock.theirs,
-		ReadAt:         seen.clock.ours,
+		ThresholdKnown:   seen.policy.known && badReadable,
+		ControllerTime:   seen.clock.theirs,
+		ReadAt:           seen.clock.ours,
 	}
-	err := addVersion(&p, seen.entry, &n)
+	p.Own = seen.root.invocation
+	err := addVersion(&p, seen, &n)
 	return p, errors.Join(err, n.err)
 }
 
 // addVersion fills in how often and when the password was written, from the best source that is readable.
-func addVersion(p *writeback.PasswordState, e *ldap.Entry, n *numbers) error {
+func addVersion(p *writeback.PasswordState, seen sighting, n *numbers) error {
+	e := seen.entry
 	p.ChangedAt = p.PasswordLastSet
 	if p.ChangedAt.IsZero() {
 		p.ChangedAt, _ = generalizedTime(e.GetEqualFoldAttributeValue("whenChanged"))
@@ -147,7 +145,7 @@ func addVersion(p *writeback.PasswordState, e *ldap.Entry, n *numbers) error {
 		}
 		return nil
 	}
-	if version, readable := n.get("msDS-KeyVersionNumber"); readable {
+	if version, readable := n.get("msDS-KeyVersionNumber"); readable && !seen.root.keyNumberStuck {
 		p.Version, p.VersionSource = uint32(version), writeback.VersionKeyNumber
 	}
 	return nil
@@ -173,42 +171,6 @@ func isPerson(e *ldap.Entry) bool {
 	}
 	uac, readable, err := integer(e, "userAccountControl")
 	return err != nil || !readable || uint32(uac)&writeback.UACNormalAccount != 0
-}
-
-// domainPolicy is what the domain's head says about passwords; it applies to users without a fine-grained policy.
-type domainPolicy struct {
-	known            bool // the head was readable
-	readAt           time.Time
-	domainSID        string
-	lockoutThreshold int
-	minLength        int
-	minLengthKnown   bool
-	complexity       bool
-	minAge           time.Duration
-}
-
-func policyAttributes() []string {
-	return []string{"objectSid", "lockoutThreshold", "minPwdLength", "minPwdAge", "pwdProperties"}
-}
-
-// policyLife is how long a policy that was read is believed.
-const policyLife = time.Minute
-
-// complexityFlag is DOMAIN_PASSWORD_COMPLEX of pwdProperties (MS-ADTS 3.1.1.3.1.5, MS-SAMR 2.2.3.11).
-const complexityFlag = 1
-
-func readPolicy(e *ldap.Entry) domainPolicy {
-	n := numbers{entry: e}
-	threshold, known := n.get("lockoutThreshold")
-	length, lengthKnown := n.get("minPwdLength")
-	sid, _ := sidString(e.GetEqualFoldRawAttributeValue("objectSid"))
-	return domainPolicy{
-		known: known && n.err == nil, readAt: time.Now(), domainSID: sid,
-		lockoutThreshold: int(threshold),
-		minLength:        int(length), minLengthKnown: lengthKnown,
-		complexity: n.value("pwdProperties")&complexityFlag != 0,
-		minAge:     time.Duration(-n.value("minPwdAge")) * 100, // a negative number of 100 ns ticks
-	}
 }
 
 // immutableIDText is for messages.

@@ -63,6 +63,11 @@ func TestFailedControllerIsAskedInTheBackground(t *testing.T) {
 	if got := person(t, d, "alice").Controller; got != second.address {
 		t.Errorf("%s: the request waited for the controller that had failed", got)
 	}
+	waitFor(t, func() bool { return d.Status()[0].Settling })
+	d.AgeFailures(time.Minute)
+	if got := person(t, d, "alice").Controller; got != second.address {
+		t.Errorf("%s: a request is the first to try a controller on trial", got)
+	}
 	waitFor(t, func() bool { return d.Status()[0].InUse })
 	if got := person(t, d, "alice").Controller; got != first.address {
 		t.Errorf("%s: the preferred controller is back, but not used", got)

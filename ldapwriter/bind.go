@@ -37,8 +37,14 @@ func bindCode(err error) string {
 	return strings.ToLower(strings.TrimSpace(code))
 }
 
-// bindFailure says what a bind of the delegated account that failed means.
+// bindFailure says what a bind of the delegated account that failed means; nil for one that did not.
 func bindFailure(err error) error {
+	if err == nil {
+		return nil
+	}
+	if failure, ok := kerberosFailure(err); ok {
+		return failure
+	}
 	code, ok := resultCode(err)
 	if !ok {
 		return &writeback.Error{Reason: writeback.DirectoryUnavailable, Hint: connectionHint(err), Cause: err}
@@ -52,17 +58,17 @@ func bindFailure(err error) error {
 func bindHint(code uint16, err error) string {
 	switch {
 	case diagnose(err).is(codeChannelBinding):
-		return "The controller demands channel binding (80090346): bind with a password over LDAPS, or relax LdapEnforceChannelBinding."
+		return "The channel binding did not match (80090346): something between this host and the controller ends TLS. Connect to the controller itself."
 	case code == ldap.LDAPResultStrongAuthRequired:
-		return "The controller demands a stronger bind (result code 8): signing or TLS is required by its policy."
+		return "The controller demands a stronger bind (result code 8): signing or TLS is required by its policy. Set domains[].bind.method to kerberos."
 	case code != ldap.LDAPResultInvalidCredentials:
 		return "The controller refused the bind of the delegated account: see the cause."
 	}
 	switch sub := bindCode(err); sub {
 	case bindWrongPassword, bindNoSuchUser:
-		return "The delegated account's name or password is wrong (data " + sub + "): check domains[].bind. The same password is not tried again for five minutes."
+		return "The delegated account's name or password is wrong (data " + sub + "): check domains[].bind. The same password is not tried again for at least a quarter of an hour."
 	case bindRestricted:
-		return "The delegated account may not bind with a password (data 52f): take it out of Protected Users and authentication policies."
+		return "The delegated account may not bind with a password (data 52f): set domains[].bind.method to kerberos, or take it out of Protected Users and authentication policies."
 	case bindWrongTime, bindWrongPlace:
 		return "The delegated account may not log on at this time or from this host (data " + sub + ")."
 	case bindPasswordExpired, bindMustChange:
@@ -70,7 +76,7 @@ func bindHint(code uint16, err error) string {
 	case bindDisabled, bindAccountExpired:
 		return "The delegated account is disabled or has expired (data " + sub + ")."
 	case bindLockedOut:
-		return "The delegated account is locked out (data 775): find out who uses a wrong password, then unlock it."
+		return "The delegated account is locked out (data 775): find out who uses a wrong password, then unlock it. The next try follows within five minutes."
 	}
 	return "The controller refused the bind of the delegated account: see the cause."
 }

@@ -21,7 +21,7 @@ func TestEveryFaultOfTheConfigurationIsNamed(t *testing.T) {
 		"no password":     {func(d *ldapwriter.DomainConfig) { d.BindPassword = nil }, "account to bind with"},
 		"no controllers":  {func(d *ldapwriter.DomainConfig) { d.Controllers = nil }, "no controllers"},
 		"global catalog":  {func(d *ldapwriter.DomainConfig) { d.Controllers = []string{"dc1:3269"} }, "Global Catalog"},
-		"plain LDAP":      {func(d *ldapwriter.DomainConfig) { d.Controllers = []string{"dc1:389"} }, "LDAPS only"},
+		"plain LDAP":      {func(d *ldapwriter.DomainConfig) { d.Controllers = []string{"dc1:389"} }, "begins without TLS"},
 		"a URL":           {func(d *ldapwriter.DomainConfig) { d.Controllers = []string{"ldaps://dc1"} }, "not host or host:port"},
 		"listed twice":    {func(d *ldapwriter.DomainConfig) { d.Controllers = []string{"dc1", "DC1:636"} }, "listed twice"},
 		"hints mode":      {func(d *ldapwriter.DomainConfig) { d.PolicyHints = "maybe" }, "not one of require, warn, allow"},

@@ -30,7 +30,7 @@ func TestContractEveryIdentifierFindsTheSameAccount(t *testing.T) {
 	onEveryController(t, func(t *testing.T, c *controller) {
 		d := c.directory(t)
 		want := person(t, d, "alice")
-		anchor := base64.StdEncoding.EncodeToString([]byte("alice\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
+		anchor := anchorOf("alice")
 		for _, subject := range []writeback.Subject{
 			{Kind: writeback.ByGUID, Value: want.GUID.String()},
 			{Kind: writeback.ByGUID, Value: strings.ToUpper(want.GUID.String())},
@@ -48,11 +48,22 @@ func TestContractEveryIdentifierFindsTheSameAccount(t *testing.T) {
 				continue
 			}
 			got.Password, want.Password = writeback.PasswordState{}, writeback.PasswordState{}
+			if subject.Kind == writeback.ByImmutableID { // neither has an index that nobody made
+				if diff := cmp.Diff([]string{writeback.WarningNotIndexed}, got.Warnings); diff != "" {
+					t.Errorf("warnings (-want +got):\n%s", diff)
+				}
+				got.Warnings = nil
+			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%+v (-by sam +got):\n%s", subject, diff)
 			}
 		}
 	})
+}
+
+// anchorOf is the immutable id that both populations give a login.
+func anchorOf(login string) string {
+	return base64.StdEncoding.EncodeToString([]byte((login + strings.Repeat("\x00", 16))[:16]))
 }
 
 func TestContractAccountIsComplete(t *testing.T) {
@@ -73,7 +84,11 @@ func TestContractAccountIsComplete(t *testing.T) {
 		if got.GUID.IsZero() || !strings.HasPrefix(got.SID, domainSID+"-") || !slices.Contains(got.TokenGroups, domainSID+"-513") {
 			t.Errorf("GUID %s, SID %s, groups %v", got.GUID, got.SID, got.TokenGroups)
 		}
-		checkEvidence(t, got.Password)
+		state, err := c.directory(t).PasswordState(deadline(t), got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkEvidence(t, state)
 	})
 }
 
@@ -83,6 +98,8 @@ func checkEvidence(t *testing.T, p writeback.PasswordState) {
 	switch {
 	case p.VersionSource != writeback.VersionReplication || p.Version == 0 || p.Originating == "":
 		t.Errorf("version %d from %q by %q, want replication metadata", p.Version, p.VersionSource, p.Originating)
+	case p.Own == "" || p.Own != p.Originating:
+		t.Errorf("written by %q, the controller is %q", p.Originating, p.Own)
 	case p.ChangedAt.IsZero() || p.PasswordLastSet.IsZero() || p.MustChange:
 		t.Errorf("changed %v, last set %v, must change %v", p.ChangedAt, p.PasswordLastSet, p.MustChange)
 	case p.ChangedAt.Sub(p.PasswordLastSet).Abs() > 2*time.Second:
@@ -162,17 +179,20 @@ func TestContractWhatCannotBeAUserIsNotFound(t *testing.T) {
 			"short immutable id":   {Kind: writeback.ByImmutableID, Value: "YWxpY2U="},
 			"objectGUID although another anchor is set": {
 				Kind: writeback.ByImmutableID, Value: base64.StdEncoding.EncodeToString(alice.GUID[:])},
-			"wrong assertion": {Kind: writeback.ByUPN, Value: "alice" + userSuffix,
-				AssertedImmutableID: base64.StdEncoding.EncodeToString([]byte("bob\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"))},
-			"a group": {Kind: writeback.BySID, Value: alice.SID[:strings.LastIndexByte(alice.SID, '-')] + "-512"},
+			"mail of nobody":  {Kind: writeback.ByMail, Value: "nobody" + userSuffix},
+			"no mail address": {Kind: writeback.ByMail, Value: "alice"},
+			"mail wildcard":   {Kind: writeback.ByMail, Value: "*@*"},
+			"a group":         {Kind: writeback.BySID, Value: alice.SID[:strings.LastIndexByte(alice.SID, '-')] + "-512"},
 		} {
 			_, err := d.Resolve(deadline(t), subject)
 			if writeback.ReasonOf(err) != writeback.UserNotFound {
 				t.Errorf("%s: %v, want user.not_found", name, err)
 			}
 		}
-		_, err := d.Resolve(deadline(t), writeback.Subject{Kind: writeback.ByMail, Value: "alice@example.com"})
+		_, err := d.Resolve(deadline(t), writeback.Subject{Kind: "phone", Value: "1"})
 		wantReason(t, err, writeback.RequestUnsupported)
+		_, err = d.Resolve(deadline(t), writeback.Subject{Kind: writeback.ByUPN, Value: "alice" + userSuffix, AssertedImmutableID: anchorOf("bob")})
+		wantReason(t, err, writeback.UserAmbiguous)
 	})
 }
 
@@ -344,8 +364,8 @@ func TestContractFineGrainedPolicies(t *testing.T) {
 			{"pso2", "abcd", writeback.ReasonOK, writeback.ReasonOK},
 		} {
 			account := person(t, d, row.login)
-			if account.Password.ThresholdKnown {
-				t.Errorf("%s: the domain's lockout threshold is taken for the fine-grained policy's", row.login)
+			if state, err := d.PasswordState(deadline(t), account); err != nil || state.ThresholdKnown {
+				t.Errorf("%s: the domain's lockout threshold is taken for the fine-grained policy's (%v)", row.login, err)
 			}
 			want := row.windows
 			if c.samba {

@@ -2,50 +2,48 @@ package ldapwriter
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
-
-	"github.com/password-writeback/writeback/internal/secret"
-	"github.com/password-writeback/writeback/internal/writeback"
 )
 
 // staleAfter is how long an unused connection may be trusted with a write, whose silent loss would be an unknown outcome.
 // An older one must answer a read first.
 const staleAfter = 10 * time.Second
 
-// refusedBindPause is how long a password that the controller called wrong is not tried again: every try counts against the
-// delegated account's own lockout threshold. Another password is tried at once.
-const refusedBindPause = 5 * time.Minute
-
 // controller is one domain controller and the connections to it.
 type controller struct {
 	domain  DomainConfig
 	address string
-	tls     *tls.Config
+	names   *nameServers
+	trust   *trust
 	pool    *pool
 
-	mu      sync.Mutex
-	health  health
-	policy  domainPolicy
-	refused struct {
-		password secret.Value
-		until    time.Time
-		err      error
-	}
+	mu   sync.Mutex
+	role role // by which it was found; not used for a listed one
+	// writerAt is when it was asked who the PDC emulator is.
+	writerAt time.Time
+	health   health
+	policy   domainPolicy
 }
 
-func newController(domain DomainConfig, address string) *controller {
+func newController(domain DomainConfig, names *nameServers, address string) *controller {
 	return &controller{
 		domain:  domain,
 		address: address,
-		tls:     &tls.Config{RootCAs: domain.RootCAs, MinVersion: tls.VersionTLS12},
+		names:   names,
+		trust:   newTrust(domain, address),
 		pool:    newPool(domain.Connections),
 	}
+}
+
+func (c *controller) setRole(r role) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.role = r
 }
 
 // acquire returns a bound session, the most recently used one or a new one. reused tells which. The caller returns it
@@ -54,9 +52,11 @@ func (c *controller) acquire(ctx context.Context) (s *session, reused bool, err 
 	if s, err = c.pool.take(ctx); err != nil || s != nil {
 		return s, s != nil, err
 	}
-	if s, err = c.connect(ctx); err != nil {
+	s, err = c.connect(ctx)
+	c.pool.dialed()
+	if err != nil {
+		c.note(err) // first: who waits is not to get the place and fail in the same way
 		c.pool.giveUp()
-		c.note(err)
 		return nil, false, err
 	}
 	return s, false, nil
@@ -66,18 +66,17 @@ func (c *controller) acquire(ctx context.Context) (s *session, reused bool, err 
 func (c *controller) connect(ctx context.Context) (*session, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.domain.DialTimeout, errTimeout("connecting", c.domain.DialTimeout))
 	defer cancel()
-	password, err := c.bindPassword(ctx)
+	proof, err := c.domain.binder.proof(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s, err := dial(ctx, c.address, c.tls)
+	s, err := c.dial(ctx)
 	if err != nil {
-		return nil, errors.Join(context.Cause(ctx), err)
+		return nil, dialFailure(errors.Join(context.Cause(ctx), err))
 	}
-	if err := s.bind(ctx, c.domain.BindUser, password); err != nil {
+	if err := c.domain.binder.bind(ctx, c, s, proof); err != nil {
 		s.close()
-		c.rememberRefusal(password, err)
-		return nil, bindFailure(err)
+		return nil, err
 	}
 	seen, err := s.greet(ctx, c.domain.Name)
 	if err != nil {
@@ -86,35 +85,6 @@ func (c *controller) connect(ctx context.Context) (*session, error) {
 	}
 	c.noteConnected(s, seen)
 	return s, nil
-}
-
-// bindPassword asks for the password, and refuses one that was wrong a moment ago.
-func (c *controller) bindPassword(ctx context.Context) (secret.Value, error) {
-	password, err := c.domain.BindPassword(ctx)
-	if err != nil {
-		return secret.Value{}, &writeback.Error{
-			Reason: writeback.AgentMisconfigured, Cause: fmt.Errorf("reading the bind password: %w", err),
-			Hint: "Check the file that domains[].bind names, and who may read it.",
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Now().Before(c.refused.until) && password.Equal(c.refused.password) {
-		return secret.Value{}, c.refused.err
-	}
-	return password, nil
-}
-
-func (c *controller) rememberRefusal(password secret.Value, err error) {
-	if bindCode(err) != bindWrongPassword {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.refused.password.Destroy()
-	c.refused.password = secret.New(password.Reveal())
-	c.refused.until = time.Now().Add(refusedBindPause)
-	c.refused.err = bindFailure(err)
 }
 
 // read runs an operation that changes nothing. An idle connection may have died unnoticed, so a reused one that gives no

@@ -12,6 +12,7 @@ const (
 	policyHintsOID           = "1.2.840.113556.1.4.2239" // LDAP_SERVER_POLICY_HINTS_OID
 	policyHintsDeprecatedOID = "1.2.840.113556.1.4.2066" // the same, Windows Server 2008 R2 with KB2386717 to 2012 R2
 	domainScopeOID           = "1.2.840.113556.1.4.1339" // no continuation references to other naming contexts
+	descriptorFlagsOID       = "1.2.840.113556.1.4.801"  // LDAP_SERVER_SD_FLAGS_OID: which parts of nTSecurityDescriptor
 )
 
 // policyHintsOIDOf picks the policy-hints control out of supportedControl: the current one, else the deprecated one, else none.
@@ -53,11 +54,21 @@ func (c criticalControl) Encode() *ber.Packet {
 	return packet
 }
 
+// descriptorAttribute holds the security descriptor. Without the control below it is left out for whoever may not read all of it.
+const descriptorAttribute = "nTSecurityDescriptor"
+
+// onlyDACL is the BER of SDFlagsRequestValue { Flags DACL_SECURITY_INFORMATION } (MS-ADTS 3.1.1.3.4.1.11).
+const onlyDACL = "\x30\x03\x02\x01\x04"
+
 // searchControls keeps a search inside the domain: without the domain-scope control every search from the root of a
-// domain ends in references to its application partitions.
-func (r rootDSE) searchControls() []ldap.Control {
-	if !r.domainScope {
-		return nil
+// domain ends in references to its application partitions. Of a security descriptor it asks for the access control list alone.
+func (r rootDSE) searchControls(attributes []string) []ldap.Control {
+	var controls []ldap.Control
+	if r.domainScope {
+		controls = append(controls, criticalControl{oid: domainScopeOID})
 	}
-	return []ldap.Control{criticalControl{oid: domainScopeOID}}
+	if slices.Contains(attributes, descriptorAttribute) {
+		controls = append(controls, criticalControl{oid: descriptorFlagsOID, value: onlyDACL})
+	}
+	return controls
 }

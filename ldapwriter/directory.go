@@ -60,14 +60,6 @@ func New(config Config) (*Directory, error) {
 	return d, nil
 }
 
-func (d *Directory) newDomain(stopping context.Context, config DomainConfig) *domain {
-	made := &domain{config: config, background: &d.background, stopping: stopping}
-	for _, address := range config.Controllers {
-		made.controllers = append(made.controllers, newController(config, address))
-	}
-	return made
-}
-
 // domainNames returns the names DOMAIN\name may use, lower case.
 func domainNames(config DomainConfig) []string {
 	names := []string{config.Name}
@@ -81,11 +73,16 @@ func domainNames(config DomainConfig) []string {
 func (d *Directory) Close() error {
 	d.stop()
 	for _, domain := range d.domains {
-		for _, c := range domain.controllers {
+		for _, c := range domain.all() {
 			c.pool.close()
 		}
 	}
 	d.background.Wait()
+	for _, domain := range d.domains { // what was found by DNS while it ended
+		for _, c := range domain.all() {
+			c.pool.close()
+		}
+	}
 	return nil
 }
 
@@ -95,10 +92,8 @@ func (d *Directory) pinned(account writeback.Account) (*controller, error) {
 		if !strings.EqualFold(domain.config.Name, account.Domain) {
 			continue
 		}
-		for _, c := range domain.controllers {
-			if c.address == account.Controller {
-				return c, nil
-			}
+		if c, known := domain.at(account.Controller); known {
+			return c, nil
 		}
 	}
 	return nil, &writeback.Error{

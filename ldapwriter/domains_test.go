@@ -162,3 +162,41 @@ func TestWhatMayNotBeRead(t *testing.T) {
 		t.Errorf("%+v (%v), want whenChanged and nothing else", a.Password, err)
 	}
 }
+
+// What is unique by nature is looked for past a domain that does not answer; a UPN only where its suffix belongs.
+func TestRoutingPastADomainThatIsAway(t *testing.T) {
+	away, here := startFake(t), startLab(t)
+	first, second := away.domain(), labDomain(here)
+	first.UPNSuffixes, second.UPNSuffixes = []string{corp}, []string{"Lab.example.net", "alias.example.org"}
+	zoe, _ := here.fake.User("zoe")
+	if err := away.fake.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, row := range map[string]struct {
+		subject writeback.Subject
+		reason  writeback.Reason
+	}{
+		"GUID":                     {writeback.Subject{Kind: writeback.ByGUID, Value: zoe.GUID.String()}, writeback.ReasonOK},
+		"SID":                      {writeback.Subject{Kind: writeback.BySID, Value: zoe.SID}, writeback.ReasonOK},
+		"UPN of this domain":       {writeback.Subject{Kind: writeback.ByUPN, Value: "zoe@lab.example.net"}, writeback.ReasonOK},
+		"UPN of this, nobody's":    {writeback.Subject{Kind: writeback.ByUPN, Value: "zoe@alias.example.org"}, writeback.UserNotFound},
+		"UPN of the one away":      {writeback.Subject{Kind: writeback.ByUPN, Value: "alice@corp.example.com"}, writeback.DirectoryUnavailable},
+		"UPN of an unknown suffix": {writeback.Subject{Kind: writeback.ByUPN, Value: "zoe@elsewhere.example.org"}, writeback.DirectoryUnavailable},
+		"GUID of nobody":           {writeback.Subject{Kind: writeback.ByGUID, Value: "00000000-1111-2222-3333-444444444444"}, writeback.DirectoryUnavailable},
+		"DOMAIN of the one away":   {writeback.Subject{Kind: writeback.BySAM, Value: `CORP\alice`}, writeback.DirectoryUnavailable},
+		"DOMAIN of this":           {writeback.Subject{Kind: writeback.BySAM, Value: `LAB\zoe`}, writeback.ReasonOK},
+		"DOMAIN of nobody":         {writeback.Subject{Kind: writeback.BySAM, Value: `NOWHERE\zoe`}, writeback.UserNotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := open(t, first, second).Resolve(deadline(t), row.subject)
+			wantReason(t, err, row.reason)
+		})
+	}
+	// A twin in the other domain does not matter where the suffix is only this one's.
+	corpAgain := startFake(t)
+	first.Controllers, first.RootCAs = []string{corpAgain.address}, corpAgain.roots
+	account, err := open(t, first, second).Resolve(deadline(t), writeback.Subject{Kind: writeback.ByUPN, Value: "carol@CORP.example.com"})
+	if err != nil || account.Domain != corp {
+		t.Errorf("%q (%v)", account.Domain, err)
+	}
+}

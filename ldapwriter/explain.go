@@ -2,6 +2,7 @@ package ldapwriter
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -19,74 +20,122 @@ const (
 	possibleRecent  = "too_recent" // the minimum age has not passed; sources differ on whether a reset must obey it
 )
 
-// explain works out why a policy refused that did not say so, from what can be read: only a length or a complexity that the
-// policy which applies to the user asks for, and that the password does not have, is said with certainty.
-func (c *controller) explain(ctx context.Context, refusal *writeback.Error, account writeback.Account, change writeback.Change) error {
-	if refusal.Reason != writeback.PasswordRefused {
+// attempt is a change as it was sent.
+type attempt struct {
+	writeback.Change
+	hints bool // a reset that has to obey the history
+}
+
+// obeysHistory reports whether the controller compared the password with the earlier ones.
+func (a attempt) obeysHistory() bool { return a.Operation == writeback.OpChange || a.hints }
+
+// explain works out why a policy refused. Where the controller said so (Samba does) only the detail is filled in; where it did not (Windows
+// never does), what the policy that applies and the account's state rule out is said with certainty, and everything else stays open.
+func (c *controller) explain(ctx context.Context, refusal *writeback.Error, account writeback.Account, tried attempt) error {
+	switch refusal.Reason {
+	case writeback.PasswordRefused, writeback.PasswordTooShort, writeback.PasswordTooRecent, writeback.PasswordInHistory:
+	default:
 		return refusal
 	}
-	refusal.Detail.Possible = []string{possibleHistory, possibleFilter}
-	seen, err := c.look(ctx, query{base: guidDN(account.GUID)}, []string{"msDS-ResultantPSO", "pwdLastSet", "sAMAccountName", "displayName"})
-	if err != nil || !seen.policy.known || seen.entry.GetEqualFoldAttributeValue("msDS-ResultantPSO") != "" {
-		return refusal // a fine-grained policy that may not be readable is never replaced by the domain's
+	seen, err := c.look(ctx, query{base: guidDN(account.GUID)}, append(policyQuestion(), "pwdLastSet", "sAMAccountName", "displayName"))
+	if err != nil {
+		seen = sighting{entry: &ldap.Entry{}} // nothing is known
 	}
-	units, classes := measure(change)
-	switch {
-	case seen.policy.minLengthKnown && units < seen.policy.minLength:
-		refusal.Reason, refusal.Detail = writeback.PasswordTooShort, writeback.Detail{MinLength: seen.policy.minLength}
-	case seen.policy.complexity && classes < requiredClasses:
-		refusal.Reason, refusal.Detail = writeback.PasswordTooSimple, writeback.Detail{}
-	case seen.policy.complexity && containsName(change, seen.entry):
-		refusal.Reason, refusal.Detail = writeback.PasswordContainsName, writeback.Detail{}
-	default:
-		if until := seen.youngUntil(); !until.IsZero() {
-			refusal.Detail.Possible = append(refusal.Detail.Possible, possibleRecent)
-			refusal.Detail.RetryAfter = &until
-		}
+	if refusal.Reason == writeback.PasswordRefused {
+		refusal.Reason, refusal.Detail = seen.conclude(tried)
 	}
+	refusal.Detail = seen.complete(refusal.Reason, refusal.Detail)
 	return refusal
 }
 
-// youngUntil returns when the current password reaches the domain's minimum age, on the controller's clock, in whole seconds; zero when it has.
+// conclude finds the reason of a bare refusal.
+func (s sighting) conclude(tried attempt) (writeback.Reason, writeback.Detail) {
+	units, classes := measure(tried.Change)
+	switch {
+	case !s.policy.known:
+		return writeback.PasswordRefused, writeback.Detail{Possible: []string{possibleHistory, possibleFilter}}
+	case units < s.policy.minLength:
+		return writeback.PasswordTooShort, writeback.Detail{}
+	case s.policy.complexity && classes < requiredClasses:
+		return writeback.PasswordTooSimple, writeback.Detail{}
+	case s.policy.complexity && containsName(tried.Change, s.entry):
+		return writeback.PasswordContainsName, writeback.Detail{}
+	case tried.Operation == writeback.OpChange && !s.youngUntil().IsZero():
+		return writeback.PasswordTooRecent, writeback.Detail{}
+	case tried.Operation == writeback.OpChange && s.policy.history > 0 && tried.Password.Equal(tried.OldPassword):
+		return writeback.PasswordInHistory, writeback.Detail{} // the old one was right, or the answer would have been another
+	}
+	return writeback.PasswordRefused, s.openQuestions(tried)
+}
+
+// openQuestions lists what a password that obeys every rule that can be checked may have been refused for.
+func (s sighting) openQuestions(tried attempt) writeback.Detail {
+	var detail writeback.Detail
+	if s.policy.history > 0 && tried.obeysHistory() {
+		detail.Possible, detail.HistoryLength = append(detail.Possible, possibleHistory), s.policy.history
+	}
+	detail.Possible = append(detail.Possible, possibleFilter)
+	if until := s.youngUntil(); !until.IsZero() && tried.hints {
+		detail.Possible, detail.RetryAfter = append(detail.Possible, possibleRecent), &until
+	}
+	return detail
+}
+
+// complete adds what the policy says to a reason, where the controller did not say it itself.
+func (s sighting) complete(reason writeback.Reason, detail writeback.Detail) writeback.Detail {
+	if !s.policy.known {
+		return detail
+	}
+	switch reason {
+	case writeback.PasswordTooShort:
+		orDefault(&detail.MinLength, s.policy.minLength)
+	case writeback.PasswordInHistory:
+		detail.HistoryLength = s.policy.history
+	case writeback.PasswordTooRecent:
+		if until := s.youngUntil(); !until.IsZero() {
+			detail.RetryAfter = &until
+		}
+	}
+	return detail
+}
+
+// youngUntil returns when the current password reaches the minimum age of the policy that applies, on the controller's clock, in whole seconds; zero
+// when it has, or where that is not known. Who must change the password may, whatever its age (MS-SAMR 3.1.1.7.1).
 func (s sighting) youngUntil() time.Time {
 	n := numbers{entry: s.entry}
 	lastSet := fileTime(n.value("pwdLastSet"))
 	until := lastSet.Add(s.policy.minAge).Truncate(time.Second).Add(time.Second)
-	if lastSet.IsZero() || s.policy.minAge <= 0 || !s.clock.theirs.Before(until) {
+	if !s.policy.known || lastSet.IsZero() || s.policy.minAge <= 0 || !s.clock.theirs.Before(until) {
 		return time.Time{}
 	}
 	return until
 }
 
-// requiredClasses of character classes a complex password has (Microsoft: "Password must meet complexity requirements").
+// requiredClasses of character classes a complex password has (MS-SAMR 3.1.1.7.2; Microsoft: "Password must meet complexity requirements").
 const requiredClasses = 3
 
 // measure returns the new password's length in UTF-16 units and the number of its character classes.
 func measure(change writeback.Change) (units, classes int) {
-	plain := change.Password.Reveal()
-	defer clear(plain)
-	var upper, lower, digit, other, letter bool
-	for _, r := range string(plain) {
-		units += utf16.RuneLen(r)
-		switch {
-		case unicode.IsUpper(r):
-			upper = true
-		case unicode.IsLower(r):
-			lower = true
-		case unicode.IsDigit(r):
-			digit = true
-		case unicode.IsLetter(r):
-			letter = true // neither upper nor lower case, as in Asian scripts
-		default:
-			other = true
+	change.Password.Use(func(plain []byte) {
+		var present [5]bool
+		for _, r := range string(plain) {
+			units += utf16.RuneLen(r)
+			present[classOf(r)] = true
 		}
-	}
-	for _, present := range []bool{upper, lower, digit, other, letter} {
-		if present {
-			classes++
+		for _, one := range present {
+			if one {
+				classes++
+			}
 		}
-	}
+	})
 	return units, classes
+}
+
+// classOf numbers the character classes: upper case, lower case, digits, letters without case as in Asian scripts, and everything else.
+func classOf(r rune) int {
+	return slices.IndexFunc([]func(rune) bool{
+		unicode.IsUpper, unicode.IsLower, unicode.IsDigit, unicode.IsLetter, func(rune) bool { return true },
+	}, func(is func(rune) bool) bool { return is(r) })
 }
 
 // nameSeparators split the display name into the parts that a complex password must not contain.
@@ -95,18 +144,16 @@ const nameSeparators = ",.-_ #\t"
 // minNamePart is the length from which a name counts.
 const minNamePart = 3
 
-// containsName reports whether the password holds the account name or a part of the display name, in either case.
-func containsName(change writeback.Change, e *ldap.Entry) bool {
-	plain := change.Password.Reveal()
-	defer clear(plain)
-	password := strings.ToLower(string(plain))
+// containsName reports whether the password holds the account name as a whole or a part of the display name, in either case.
+func containsName(change writeback.Change, e *ldap.Entry) (contains bool) {
 	names := strings.FieldsFunc(e.GetEqualFoldAttributeValue("displayName"), func(r rune) bool {
 		return strings.ContainsRune(nameSeparators, r)
 	})
-	for _, name := range append(names, e.GetEqualFoldAttributeValue("sAMAccountName")) {
-		if len([]rune(name)) >= minNamePart && strings.Contains(password, strings.ToLower(name)) {
-			return true
-		}
-	}
-	return false
+	change.Password.Use(func(plain []byte) {
+		password := strings.ToLower(string(plain))
+		contains = slices.ContainsFunc(append(names, e.GetEqualFoldAttributeValue("sAMAccountName")), func(name string) bool {
+			return len([]rune(name)) >= minNamePart && strings.Contains(password, strings.ToLower(name))
+		})
+	})
+	return contains
 }

@@ -15,13 +15,17 @@ func (d *Directory) AgeConnections(by time.Duration) {
 
 // AgeFailures makes failures of controllers, and refusals of binds, look older.
 func (d *Directory) AgeFailures(by time.Duration) {
+	for _, domain := range d.domains {
+		binder := domain.config.binder
+		binder.mu.Lock()
+		binder.retryAt = binder.retryAt.Add(-by)
+		binder.mu.Unlock()
+	}
 	d.eachController(func(c *controller) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.refused.until = c.refused.until.Add(-by)
-		if !c.health.retryAt.IsZero() {
-			c.health.retryAt = c.health.retryAt.Add(-by)
-		}
+		c.health.retryAt = c.health.retryAt.Add(-by)
+		c.health.settledAt = c.health.settledAt.Add(-by)
 	})
 }
 
@@ -36,8 +40,17 @@ func (d *Directory) AgePolicies(by time.Duration) {
 
 func (d *Directory) eachController(f func(*controller)) {
 	for _, domain := range d.domains {
-		for _, c := range domain.controllers {
+		for _, c := range domain.all() {
 			f(c)
 		}
+	}
+}
+
+// AgeDiscovery makes the last lookup of controllers look older.
+func (d *Directory) AgeDiscovery(by time.Duration) {
+	for _, domain := range d.domains {
+		domain.mu.Lock()
+		domain.lookup.at = domain.lookup.at.Add(-by)
+		domain.mu.Unlock()
 	}
 }

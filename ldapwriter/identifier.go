@@ -16,10 +16,11 @@ import (
 // realUser keeps computers, group managed service accounts and contacts out. objectCategory is indexed, objectClass is not.
 const realUser = "(objectCategory=person)(objectClass=user)(!(objectClass=computer))"
 
-// Limits of identifiers, in characters. AD's schema: userPrincipalName 1024, sAMAccountName 256 (20 for people).
+// Limits of identifiers, in characters. AD's schema: userPrincipalName 1024, sAMAccountName 256 (20 for people), mail 256.
 const (
-	maxUPN = 1024
-	maxSAM = 256
+	maxUPN  = 1024
+	maxSAM  = 256
+	maxMail = 256
 )
 
 // query is a checked identifier, ready to be asked for.
@@ -29,7 +30,9 @@ type query struct {
 	unique    bool   // no other domain can hold it too
 	domain    string // of DOMAIN\name, lower case; empty: any
 	domainSID string // of a SID; empty: any
+	suffix    string // of a UPN; empty: none
 	asserted  []byte // immutable id that must match too; nil: none
+	anchor    bool   // found by mS-DS-ConsistencyGuid, which AD does not index
 }
 
 // newQuery checks an identifier before any directory is asked. What cannot be the name of a user is user.not_found; a kind
@@ -64,6 +67,8 @@ func identify(subject writeback.Subject) (query, error) {
 		return bySAM(subject.Value)
 	case writeback.ByImmutableID:
 		return byImmutableID(subject.Value)
+	case writeback.ByMail:
+		return byMail(subject.Value)
 	}
 	return query{}, errUnsupportedKind
 }
@@ -79,7 +84,19 @@ func byUPN(value string) (query, error) {
 	if err := checkText(value, maxUPN); err != nil {
 		return query{}, err
 	}
-	return query{filter: "(userPrincipalName=" + ldap.EscapeFilter(value) + ")"}, nil
+	return query{filter: "(userPrincipalName=" + ldap.EscapeFilter(value) + ")", suffix: suffix}, nil
+}
+
+// byMail matches the attribute mail alone: proxyAddresses holds addresses that the person may share with others.
+func byMail(value string) (query, error) {
+	user, host, found := strings.Cut(value, "@")
+	if !found || user == "" || host == "" {
+		return query{}, errors.New("not a mail address")
+	}
+	if err := checkText(value, maxMail); err != nil {
+		return query{}, err
+	}
+	return query{filter: "(mail=" + ldap.EscapeFilter(value) + ")"}, nil
 }
 
 // bySAM reads DOMAIN\name. The characters refused are those AD refuses in sAMAccountName (MS-ADTS 3.1.1.6); the space
@@ -107,7 +124,7 @@ func byImmutableID(value string) (query, error) {
 		return query{}, err
 	}
 	octets := escapeOctets(id)
-	return query{filter: fmt.Sprintf("(|(mS-DS-ConsistencyGuid=%s)(&(objectGUID=%s)(!(mS-DS-ConsistencyGuid=*))))", octets, octets)}, nil
+	return query{anchor: true, filter: fmt.Sprintf("(|(mS-DS-ConsistencyGuid=%s)(&(objectGUID=%s)(!(mS-DS-ConsistencyGuid=*))))", octets, octets)}, nil
 }
 
 // immutableID decodes a source anchor: 16 bytes in canonical base64.

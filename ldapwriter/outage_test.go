@@ -207,6 +207,11 @@ func TestFailoverAndReturn(t *testing.T) {
 	}
 	wantInUse(t, d.Status(), second.address)
 	remove()
+	wantInUse(t, d.Health(deadline(t)), second.address) // back, but on trial
+	if status := d.Status()[0]; !status.Settling || !status.Preferred {
+		t.Errorf("%+v, want the preferred one on trial", status)
+	}
+	d.AgeFailures(time.Minute)
 	wantInUse(t, d.Health(deadline(t)), first.address)
 	if got := person(t, d, "bob").Controller; got != first.address {
 		t.Errorf("read from %s after the preferred controller came back", got)

@@ -1,9 +1,11 @@
 package ldapwriter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,9 +18,9 @@ import (
 // Resolve finds the one user account that subject names and reads everything about it that a decision needs, on one
 // controller: the first in the list that answers, within the search budget.
 //
-// An identifier that other domains may use too is looked for in all of them: found twice is user.ambiguous, and a domain that does not answer is
-// directory.unavailable, since it might hold the second one. Other reasons: user.not_found,
-// request.unsupported, directory.access_denied, agent.misconfigured.
+// An identifier that other domains may use too is looked for in all of them, a UPN only where its suffix is configured, if it is
+// anywhere: found twice is user.ambiguous, and a domain that does not answer is directory.unavailable, since it might hold the second one.
+// Other reasons: user.not_found, request.unsupported, directory.access_denied, agent.misconfigured.
 func (d *Directory) Resolve(ctx context.Context, subject writeback.Subject) (writeback.Account, error) {
 	q, err := newQuery(subject)
 	if err != nil {
@@ -26,55 +28,13 @@ func (d *Directory) Resolve(ctx context.Context, subject writeback.Subject) (wri
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, d.searchBudget, errTimeout("looking for a controller", d.searchBudget))
 	defer cancel()
-	var found []writeback.Account
-	for _, domain := range d.domains {
-		if !domain.mayHold(q) {
-			continue
-		}
-		account, err := domain.resolve(ctx, q)
-		if writeback.ReasonOf(err) == writeback.UserNotFound {
-			continue
-		}
-		if err != nil {
-			return writeback.Account{}, err
-		}
-		found = append(found, account)
-		if q.unique {
+	result := findings{unique: q.unique}
+	for _, domain := range d.candidates(q) {
+		if over := result.add(domain.resolve(ctx, q)); over {
 			break
 		}
 	}
-	return exactlyOne(found)
-}
-
-func exactlyOne(found []writeback.Account) (writeback.Account, error) {
-	switch len(found) {
-	case 0:
-		return writeback.Account{}, writeback.NewError(writeback.UserNotFound, errors.New("no domain holds such a user"))
-	case 1:
-		return found[0], nil
-	}
-	return writeback.Account{}, writeback.NewError(writeback.UserAmbiguous, fmt.Errorf("found in %d domains", len(found)))
-}
-
-// mayHold reports whether the domain has to be asked.
-func (d *domain) mayHold(q query) bool {
-	if q.domain != "" {
-		for _, name := range domainNames(d.config) {
-			if name == q.domain {
-				return true
-			}
-		}
-		return false
-	}
-	if q.domainSID == "" {
-		return true
-	}
-	for _, c := range d.controllers {
-		if own := c.knownPolicy().domainSID; own != "" {
-			return own == q.domainSID
-		}
-	}
-	return true
+	return result.account()
 }
 
 // resolve looks for the account on the first controller that answers.
@@ -99,10 +59,14 @@ func (c *controller) resolve(ctx context.Context, q query) (writeback.Account, e
 	case !c.inSearchBase(seen.entry.DN):
 		return writeback.Account{}, writeback.NewError(writeback.UserNotFound, errors.New("the account is outside the search base"))
 	case q.asserted != nil && !immutableIDMatches(seen.entry, q.asserted):
-		return writeback.Account{}, writeback.NewError(writeback.UserNotFound,
+		return writeback.Account{}, writeback.NewError(writeback.UserAmbiguous,
 			fmt.Errorf("the account found does not have the immutable id %s", immutableIDText(q.asserted)))
 	}
-	return c.account(seen)
+	account, err := c.account(seen)
+	if err == nil && q.anchor && seen.root.anchorNotIndexed {
+		account.Warnings = append(account.Warnings, writeback.WarningNotIndexed)
+	}
+	return account, err
 }
 
 // inSearchBase also bounds what was found by GUID or SID, which knows no search base.
@@ -131,23 +95,29 @@ func (c *controller) look(ctx context.Context, q query, attributes []string) (si
 	return seen, nil
 }
 
-// lookOn asks for the clock, and for the policy when it is old, beside the search for the entry: they do not wait for one another.
+// lookOn asks for the clock, and for the domain's policy when it is old, beside the search for the entry: they do not wait for one another.
 func (c *controller) lookOn(conn *ldap.Conn, s *session, q query, attributes []string) (sighting, error) {
 	var (
 		wg                  sync.WaitGroup
-		seen                sighting
+		domain              domainPolicy
 		clockErr, policyErr error
 	)
-	wg.Go(func() { seen.clock, clockErr = s.now(conn) })
-	wg.Go(func() { seen.policy, policyErr = c.currentPolicy(conn, s) })
+	seen := sighting{root: s.root}
+	wg.Go(func() { clockErr = contained(func() (err error) { seen.clock, err = s.now(conn); return err }) })
+	wg.Go(func() {
+		policyErr = contained(func() (err error) { domain, err = c.currentPolicy(conn, s); return err })
+	})
 	entry, err := s.findEntry(conn, q, c.domain.SearchBase, attributes)
 	wg.Wait()
-	seen.entry = entry
 	// The search's own answer counts first; the others fail without it only when the connection does.
-	if err != nil {
+	if err := cmp.Or(err, errors.Join(clockErr, policyErr)); err != nil {
 		return sighting{}, err
 	}
-	return seen, errors.Join(clockErr, policyErr)
+	seen.entry = entry
+	if slices.Contains(attributes, descriptorAttribute) {
+		seen.policy, err = s.policyOf(conn, entry, domain)
+	}
+	return seen, err
 }
 
 // findEntry returns the one entry. Constructed attributes need a base read, so a search comes first only where the
@@ -236,7 +206,7 @@ func (d *Directory) PasswordState(ctx context.Context, account writeback.Account
 	if err != nil {
 		return writeback.PasswordState{}, err
 	}
-	seen, err := c.look(ctx, query{base: guidDN(account.GUID)}, stateAttributes())
+	seen, err := c.look(ctx, query{base: guidDN(account.GUID)}, append(stateAttributes(), policyQuestion()...))
 	if err != nil {
 		return writeback.PasswordState{}, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"github.com/password-writeback/writeback/internal/secret"
+	"github.com/password-writeback/writeback/internal/writeback"
 )
 
 // session is one connection to a controller, bound as the delegated account. One caller uses it at a time.
@@ -21,6 +22,8 @@ type session struct {
 	root     rootDSE
 	lastUsed time.Time
 	broken   bool // an operation ended without an answer: never to be used again
+	// usableUntil is when the ticket of the bind is about to end, and with it the connection; zero: never.
+	usableUntil time.Time
 }
 
 // wire is the TLS connection below go-ldap. It counts the writes that were tried, so that "nothing was sent" can be told from
@@ -37,25 +40,45 @@ func (w *wire) Write(b []byte) (int, error) {
 	return w.Conn.Write(b)
 }
 
-// dial connects and verifies the controller's certificate against the host name of address. It is the only place that
-// makes connections.
-func dial(ctx context.Context, address string, config *tls.Config) (*session, error) {
-	host, _, err := net.SplitHostPort(address)
+// dial connects and verifies the controller. It is the only place that makes connections. Nothing is sent in it but TLS and, before that,
+// the request for it.
+func (c *controller) dial(ctx context.Context) (*session, error) {
+	config, err := c.trust.config()
+	if err != nil {
+		return nil, &writeback.Error{
+			Reason: writeback.AgentMisconfigured, Cause: fmt.Errorf("reading the authorities: %w", err),
+			Hint: "Check the file that domains[].ca_file names, and who may read it.",
+		}
+	}
+	s, err := c.dialWith(ctx, config)
+	if err == nil || ctx.Err() != nil {
+		return s, err
+	}
+	again, err := c.trust.learn(err)
+	if !again {
+		return nil, err
+	}
+	return c.dialWith(ctx, c.trust.pinConfig())
+}
+
+func (c *controller) dialWith(ctx context.Context, config *tls.Config) (*session, error) {
+	dialer := net.Dialer{Resolver: c.names.resolver()}
+	socket, err := dialer.DialContext(ctx, "tcp", c.address)
 	if err != nil {
 		return nil, err
 	}
-	config = config.Clone()
-	config.ServerName = host
-	dialer := tls.Dialer{Config: config}
-	raw, err := dialer.DialContext(ctx, "tcp", address)
+	if c.domain.Transport == TransportStartTLS {
+		err = startTLS(ctx, socket)
+	}
+	var secured *tls.Conn
+	if err == nil {
+		secured, err = secure(ctx, socket, config)
+	}
 	if err != nil {
+		_ = socket.Close()
 		return nil, err
 	}
-	secured, ok := raw.(*tls.Conn)
-	if !ok {
-		return nil, fmt.Errorf("tls.Dialer returned a %T", raw)
-	}
-	w := &wire{Conn: secured, socket: secured.NetConn()}
+	w := &wire{Conn: secured, socket: socket}
 	conn := ldap.NewConn(w, true)
 	conn.Start()
 	return &session{conn: conn, wire: w, lastUsed: time.Now()}, nil
@@ -68,7 +91,9 @@ func (s *session) do(ctx context.Context, operation func(*ldap.Conn) error) erro
 		return err
 	}
 	stop := context.AfterFunc(ctx, s.cut)
+	s.broken = true // until the operation returns: a panic in it leaves an answer on its way
 	err := operation(s.conn)
+	s.broken = false
 	if !stop() {
 		s.broken = true
 		if err != nil && !answered(err) {
@@ -93,7 +118,10 @@ func (s *session) bind(ctx context.Context, user string, password secret.Value) 
 }
 
 // usable reports whether the session may be used once more.
-func (s *session) usable() bool { return !s.broken && !s.conn.IsClosing() }
+func (s *session) usable() bool {
+	current := s.usableUntil.IsZero() || time.Now().Before(s.usableUntil)
+	return current && !s.broken && !s.conn.IsClosing()
+}
 
 // cut closes the socket, below TLS, whose own Close would wait for a peer that no longer reads. go-ldap then gives up by itself.
 func (s *session) cut() { _ = s.wire.socket.Close() }
@@ -149,7 +177,7 @@ var errReferral = errors.New("the controller referred to another one; referrals 
 // search asks for entries below base. Referrals and continuation references are refused.
 func (s *session) search(conn *ldap.Conn, base string, scope int, filter string, attributes []string) ([]*ldap.Entry, error) {
 	const atMost = 2 // one is wanted, the second proves ambiguity
-	request := ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, atMost, 0, false, filter, attributes, s.root.searchControls())
+	request := ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, atMost, 0, false, filter, attributes, s.root.searchControls(attributes))
 	result, err := conn.Search(request)
 	code, ok := resultCode(err)
 	switch {

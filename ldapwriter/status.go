@@ -13,10 +13,16 @@ import (
 type ControllerStatus struct {
 	Domain  string
 	Address string
-	// Preferred: first in the list. InUse: the next request goes here.
+	// Preferred: first in the order of preference. InUse: the next request goes here.
 	Preferred, InUse bool
 	Connected        bool // connections are open and the last operation was answered
 	Connections      int
+	Settling         bool // answers again after a failure, but is not preferred before it goes on doing so
+	// Site is where the controller is, and PDC whether it is the PDC emulator, as it says itself. PDCKnown: it was asked.
+	Site          string
+	PDC, PDCKnown bool
+	Unfit         bool          // read-only, or of another domain: never used
+	Latency       time.Duration // of the last read of its clock on an open connection; 0: none yet
 	// LastError is empty when the last operation was answered; it holds no secret.
 	LastError   string
 	LastErrorAt time.Time
@@ -30,43 +36,58 @@ type ControllerStatus struct {
 
 // health is the part of a controller's state that its users report. Guarded by controller.mu.
 type health struct {
+	standing
 	lastError   error
 	lastErrorAt time.Time
 	lastAnswer  time.Time
 	hints       string
+	service     string // dsServiceName
+	writer      string // fSMORoleOwner of the domain: the PDC emulator's NTDS settings
+	latency     time.Duration
 	clock       clock
 	certificate time.Time
-	retryAt     time.Time // not asked first before this, if another controller answers
 	reviving    bool
 }
 
-// retryAfter is how long a controller that failed is left alone while another one answers.
-const retryAfter = 5 * time.Second
-
-// note records how an operation ended.
+// note records how an operation ended. Whoever waits for a connection to a controller that gave no answer is sent elsewhere.
 func (c *controller) note(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err == nil || !unreachable(err) {
-		c.health.lastAnswer = time.Now()
-		c.health.retryAt = time.Time{}
-		c.health.lastError = nil
-		if err != nil && refusesUs(err) {
-			c.health.lastError, c.health.lastErrorAt = err, time.Now()
-		}
+	if err != nil && unreachable(err) && !errors.Is(err, context.Canceled) { // after a cancellation nothing is known about the controller
+		c.noteFailure(err)
+		c.pool.wake()
 		return
 	}
-	if errors.Is(err, context.Canceled) {
-		return // the caller went away: this says nothing about the controller
+	if err == nil || !unreachable(err) {
+		c.noteAnswer(err)
 	}
+}
+
+func (c *controller) noteFailure(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.health.lastError, c.health.lastErrorAt = err, time.Now()
-	c.health.retryAt = time.Now().Add(retryAfter)
+	c.health.fail(time.Now())
+}
+
+func (c *controller) noteAnswer(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := &c.health
+	h.lastAnswer, h.lastError = time.Now(), nil
+	h.answer(time.Now())
+	h.unfitUntil = time.Time{}
+	if err != nil && refusesUs(err) {
+		h.lastError, h.lastErrorAt = err, time.Now()
+	}
+	if errors.Is(err, errUnfit) {
+		h.unfitUntil = time.Now().Add(unfitPeriod)
+	}
 }
 
 func (c *controller) noteConnected(s *session, seen clock) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.health.hints = s.root.hints
+	c.health.service = s.root.service
 	c.health.clock = seen
 	c.health.certificate = s.certificateExpires()
 	c.health.lastAnswer = time.Now()
@@ -85,7 +106,8 @@ func (c *controller) status() ControllerStatus {
 	h := c.health
 	status := ControllerStatus{
 		Domain: c.domain.Name, Address: c.address,
-		Preferred:   c.address == c.domain.Controllers[0],
+		Settling: h.settling, Unfit: h.unfit(time.Now()), Latency: h.latency,
+		Site: siteOf(h.service), PDC: samePlace(h.service, h.writer), PDCKnown: h.service != "" && h.writer != "",
 		Connected:   open > 0 && h.lastError == nil,
 		Connections: open,
 		LastErrorAt: h.lastErrorAt, LastAnswer: h.lastAnswer,
@@ -100,44 +122,103 @@ func (c *controller) status() ControllerStatus {
 	return status
 }
 
-// Status returns what is known about every controller, without asking any.
+// Status returns what is known about every controller, in the order of preference, without asking any. A domain whose controllers were
+// not found yet has none.
 func (d *Directory) Status() []ControllerStatus {
 	var all []ControllerStatus
 	for _, domain := range d.domains {
-		next := domain.order()[0]
-		for _, c := range domain.controllers {
+		order := domain.order()
+		for i, c := range domain.list() {
 			status := c.status()
-			status.InUse = c == next
+			status.Preferred = i == 0
+			status.InUse = len(order) > 0 && c == order[0]
 			all = append(all, status)
 		}
 	}
 	return all
 }
 
+// DiscoveryErrors returns why DNS names no controllers, by the domain's name; a domain that needs none, or found them, is not in it.
+func (d *Directory) DiscoveryErrors() map[string]error {
+	failed := make(map[string]error)
+	for _, domain := range d.domains {
+		domain.mu.Lock()
+		if domain.lookup.err != nil {
+			failed[domain.config.Name] = domain.lookup.err
+		}
+		domain.mu.Unlock()
+	}
+	return failed
+}
+
 // Health asks every controller for its clock, all at the same time, and returns what is known then. It takes at most the read and
-// dial timeouts, or ctx.
+// dial timeouts, or ctx. Controllers that are not known yet are looked up first.
 func (d *Directory) Health(ctx context.Context) []ControllerStatus {
 	var wg sync.WaitGroup
 	for _, domain := range d.domains {
-		for _, c := range domain.controllers {
-			wg.Go(func() { _ = c.ping(ctx) })
-		}
+		wg.Go(func() { domain.pingAll(ctx) })
 	}
 	wg.Wait()
 	return d.Status()
 }
 
-// ping reads the controller's clock; how it ended is in its health.
+func (d *domain) pingAll(ctx context.Context) {
+	if d.ready(ctx) != nil {
+		return
+	}
+	var wg sync.WaitGroup
+	for _, c := range d.list() {
+		if !d.passedOver(c) {
+			wg.Go(func() { _ = contained(func() error { return c.ping(ctx) }) })
+		}
+	}
+	wg.Wait()
+}
+
+// ping reads the controller's clock and, when it is time, the domain's head; how it ended is in its health.
 func (c *controller) ping(ctx context.Context) error {
 	var seen clock
+	var took time.Duration
 	err := c.read(ctx, func(ctx context.Context, s *session) error {
 		return s.do(ctx, func(conn *ldap.Conn) (err error) {
-			seen, err = s.now(conn)
-			return err
+			begun := time.Now()
+			if seen, err = s.now(conn); err != nil {
+				return err
+			}
+			took = time.Since(begun)
+			return c.readWriter(conn, s)
 		})
 	})
 	if err == nil {
 		c.noteClock(seen)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.health.latency = took
 	}
 	return err
+}
+
+// writerPeriod is how often a controller is asked who the PDC emulator is.
+const writerPeriod = time.Minute
+
+// readWriter reads who holds the role of the PDC emulator (fSMORoleOwner of the domain's head, MS-ADTS 6.1.5.3). Where that may not be
+// read, nothing is known and nothing is said.
+func (c *controller) readWriter(conn *ldap.Conn, s *session) error {
+	c.mu.Lock()
+	due := time.Since(c.writerAt) > writerPeriod
+	c.mu.Unlock()
+	if !due {
+		return nil
+	}
+	entry, err := s.readOne(conn, s.root.namingContext, "(objectClass=*)", []string{"fSMORoleOwner"})
+	if err != nil && !answered(err) {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writerAt = time.Now()
+	if err == nil {
+		c.health.writer = entry.GetEqualFoldAttributeValue("fSMORoleOwner")
+	}
+	return nil
 }

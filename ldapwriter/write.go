@@ -23,7 +23,7 @@ func (d *Directory) Write(ctx context.Context, account writeback.Account, change
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.domain.WriteTimeout, errTimeout("writing", c.domain.WriteTimeout))
 	defer cancel()
-	err = d.write(ctx, c, account, change, change.Operation == writeback.OpReset)
+	err = d.write(ctx, c, account, attempt{Change: change, hints: change.Operation == writeback.OpReset})
 	if !c.confusesHints(ctx, err, account, change) {
 		return err
 	}
@@ -31,12 +31,12 @@ func (d *Directory) Write(ctx context.Context, account writeback.Account, change
 	if err := d.permitWithoutHints(c, err); err != nil {
 		return err
 	}
-	return d.write(ctx, c, account, change, false)
+	return d.write(ctx, c, account, attempt{Change: change})
 }
 
 // write makes and sends the one Modify.
-func (d *Directory) write(ctx context.Context, c *controller, account writeback.Account, change writeback.Change, withHints bool) error {
-	m, err := newModification(account, change)
+func (d *Directory) write(ctx context.Context, c *controller, account writeback.Account, tried attempt) error {
+	m, err := newModification(account, tried.Change)
 	if err != nil {
 		return err
 	}
@@ -45,20 +45,22 @@ func (d *Directory) write(ctx context.Context, c *controller, account writeback.
 	if err != nil {
 		return notSent(err)
 	}
-	if withHints {
+	if tried.hints {
 		if err := d.addHints(c, s, m); err != nil {
 			c.pool.put(s)
 			return err
 		}
+		tried.hints = len(m.request.Controls) > 0
 	}
 	sent, err := s.modify(ctx, m.request)
-	c.pool.put(s)
 	c.note(err)
+	c.pool.put(s)
 	switch {
 	case err == nil:
+		d.unlockNearby(c, account, tried.Change)
 		return nil
 	case answered(err):
-		return c.explain(ctx, classify(err, change.Operation), account, change)
+		return c.explain(ctx, classify(err, tried.Operation), account, tried)
 	case sent:
 		return &writeback.Error{Reason: writeback.DirectoryOutcomeUnknown, Cause: err}
 	}
@@ -119,9 +121,6 @@ func (c *controller) confusesHints(ctx context.Context, refusal error, account w
 	if change.Operation != writeback.OpReset || !change.MustChange || writeback.ReasonOf(refusal) != writeback.PasswordTooRecent {
 		return false
 	}
-	seen, err := c.look(ctx, query{base: guidDN(account.GUID)}, []string{"msDS-ResultantPSO", "pwdLastSet"})
-	if err != nil || !seen.policy.known || seen.entry.GetEqualFoldAttributeValue("msDS-ResultantPSO") != "" {
-		return false
-	}
-	return seen.youngUntil().IsZero()
+	seen, err := c.look(ctx, query{base: guidDN(account.GUID)}, append(policyQuestion(), "pwdLastSet"))
+	return err == nil && seen.policy.known && seen.youngUntil().IsZero()
 }

@@ -51,6 +51,7 @@ func libraries() []library {
 		{prefix: "github.com/google/go-cmp", owners: []string{"ldapwriter/adtest"}, andTests: anywhere},
 		{prefix: "github.com/rogpeppe/go-internal", andTests: anywhere},
 		{prefix: "golang.org/x/tools/txtar", andTests: anywhere},
+		{prefix: "golang.org/x/net/dns/dnsmessage", andTests: []string{"ldapwriter"}}, // a DNS server that names controllers
 		// Its diffs print the values compared, secrets among them.
 		{prefix: "github.com/stretchr/testify"},
 	}

@@ -9,6 +9,7 @@ const (
 	protocolError          = 2
 	sizeLimitExceeded      = 4
 	authMethodNotSupported = 7
+	strongAuthRequired     = 8
 	unavailableCritical    = 12
 	referral               = 10
 	noSuchAttribute        = 16

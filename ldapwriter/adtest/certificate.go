@@ -44,15 +44,31 @@ func newAuthority() (*authority, error) {
 	return &authority{certificate, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}, nil
 }
 
+// Certificate is how a controller's certificate differs from one that is in order.
+type Certificate struct {
+	Names   []string  // the only ones it carries; nil: all the controller's
+	Expires time.Time // zero: in a month
+}
+
+func (c Certificate) issue(ca *authority, names []string) (tls.Certificate, error) {
+	if c.Names != nil {
+		names = c.Names
+	}
+	if c.Expires.IsZero() {
+		c.Expires = time.Now().Add(lifetime)
+	}
+	return ca.issue(names, c.Expires)
+}
+
 // issue makes a server certificate for DNS names and addresses.
-func (a *authority) issue(names []string) (tls.Certificate, error) {
+func (a *authority) issue(names []string, expires time.Time) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: names[0]},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(lifetime),
+		NotBefore: expires.Add(-2 * lifetime), NotAfter: expires,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	for _, name := range names {

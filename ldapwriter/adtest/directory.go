@@ -68,6 +68,7 @@ func (d *directory) addDomain(now time.Time) error {
 	if p.Complexity {
 		complexity = "1"
 	}
+	head.set("fSMORoleOwner", settingsOf(d.base))
 	head.set("minPwdLength", strconv.Itoa(p.MinLength))
 	head.set("pwdHistoryLength", strconv.Itoa(p.History))
 	head.set("pwdProperties", complexity)

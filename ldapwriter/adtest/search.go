@@ -148,14 +148,14 @@ func (c *session) rootDSE() map[string][]string {
 		"rootDomainNamingContext": {base},
 		"namingContexts":          {base, "CN=Configuration," + base, "DC=DomainDnsZones," + base},
 		"currentTime":             {generalizedTime(c.server.options.Clock())},
-		"dnsHostName":             {"dc1." + c.server.dir.domain.Name},
+		"dnsHostName":             {c.server.options.Host + "." + c.server.dir.domain.Name},
 		"supportedControl":        c.known(),
 		"supportedLDAPVersion":    {"3"},
 		"isGlobalCatalogReady":    {"TRUE"},
 
 		"configurationNamingContext": {"CN=Configuration," + base},
 		"schemaNamingContext":        {schemaOf(base)},
-		"dsServiceName":              {settingsOf(base)},
+		"dsServiceName":              {c.server.options.settings(base)},
 		"supportedCapabilities":      {activeDirectory},
 	}
 	if c.server.options.ReadOnly {

@@ -36,6 +36,18 @@ type Options struct {
 	ScanDelay time.Duration
 	// Unreadable attributes are left out of every answer, as AD does with what may not be read.
 	Unreadable []string
+
+	// Peer makes it a further controller of the peer's domain, with the peer's data (replication takes no time here) and authority.
+	// Domain is not used then.
+	Peer *Server
+	// Host is the first label of its name; empty: dc1, which holds the role of the PDC emulator.
+	Host string
+	// Site is the one it is in; empty: Default-First-Site-Name.
+	Site string
+	// StartTLS makes it begin in plain text, as on port 389.
+	StartTLS bool
+	// Certificate is what it shows; the zero value is in order.
+	Certificate Certificate
 }
 
 // Server is a fake domain controller.
@@ -44,6 +56,7 @@ type Server struct {
 	dir      *directory
 	listener net.Listener
 	ca       *authority
+	secured  *tls.Config
 	faults   faults
 
 	context     context.Context
@@ -63,18 +76,15 @@ func New(options Options) (*Server, error) {
 	if options.Address == "" {
 		options.Address = "127.0.0.1:0"
 	}
-	if options.Domain.Name == "" {
-		return nil, errors.New("adtest: the domain has no name")
+	if options.Host == "" {
+		options.Host = "dc1"
 	}
-	dir, err := newDirectory(options.Domain, options.Clock())
+	dir, ca, err := options.foundation()
 	if err != nil {
 		return nil, err
 	}
-	ca, err := newAuthority()
-	if err != nil {
-		return nil, err
-	}
-	certificate, err := ca.issue(append(options.Names, "dc1."+options.Domain.Name, options.Domain.Name, "localhost", "127.0.0.1", "::1"))
+	options.Domain = dir.domain
+	certificate, err := options.Certificate.issue(ca, append(options.Names, options.Host+"."+options.Domain.Name, options.Domain.Name, "localhost", "127.0.0.1", "::1"))
 	if err != nil {
 		return nil, err
 	}
@@ -83,10 +93,30 @@ func New(options Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{options: options, dir: dir, ca: ca}
-	s.listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
+	s.secured = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	s.listener = listener
+	if !options.StartTLS {
+		s.listener = tls.NewListener(listener, s.secured)
+	}
 	s.context, s.stop = context.WithCancel(context.Background())
 	s.connections.Go(s.accept)
 	return s, nil
+}
+
+// foundation returns the data and the authority, the peer's where there is one.
+func (o Options) foundation() (*directory, *authority, error) {
+	if o.Peer != nil {
+		return o.Peer.dir, o.Peer.ca, nil
+	}
+	if o.Domain.Name == "" {
+		return nil, nil, errors.New("adtest: the domain has no name")
+	}
+	dir, err := newDirectory(o.Domain, o.Clock())
+	if err != nil {
+		return nil, nil, err
+	}
+	ca, err := newAuthority()
+	return dir, ca, err
 }
 
 // TB is the part of testing.TB that [Start] needs: the lab is no test and does without package testing.
@@ -144,12 +174,17 @@ func (s *Server) serve(conn net.Conn) {
 	defer func() { _ = conn.Close() }()
 	defer context.AfterFunc(s.context, func() { _ = conn.Close() })()
 	defer s.faults.track(conn)()
-	c := &session{server: s, conn: conn}
+	c := &session{server: s, conn: conn, plain: s.options.StartTLS}
 	reader := bufio.NewReader(conn)
 	for {
 		m, err := readMessage(reader)
 		if err != nil || !c.handle(m) {
 			return
+		}
+		if c.upgraded { // what was sent in plain text behind the request is forgotten
+			c.upgraded = false
+			c.conn = tls.Server(conn, s.secured)
+			reader.Reset(c.conn)
 		}
 	}
 }

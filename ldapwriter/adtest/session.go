@@ -25,6 +25,9 @@ type session struct {
 	server *Server
 	conn   net.Conn
 	bound  *entry // nil: anonymous
+
+	plain    bool // not encrypted yet
+	upgraded bool // TLS begins after this answer
 }
 
 // handle answers one message; false ends the connection.
@@ -155,6 +158,9 @@ func (c *session) has(m *message, oids ...string) (control, bool) {
 // bind is a simple bind by distinguished name, user principal name or DOMAIN\name (MS-ADTS 5.1.1.1.1).
 func (c *session) bind(m *message) answer {
 	c.bound = nil
+	if c.plain {
+		return answer{strongAuthRequired, "00002028: LdapErr: DSID-0C090259, comment: The server requires binds to turn on integrity checking if SSL\\TLS are not already active on the connection, data 0, v4563\x00"}
+	}
 	name, credentials := child(m.op, 1), child(m.op, 2)
 	if credentials == nil || len(m.op.Children) != 3 {
 		return malformedRequest()
@@ -211,8 +217,12 @@ func (d *directory) find(dn string) *entry {
 	return d.byName[key]
 }
 
-// extended knows "Who am I?" (RFC 4532) only.
+// extended knows StartTLS (RFC 4511 section 4.14) and "Who am I?" (RFC 4532).
 func (c *session) extended(m *message) *ber.Packet {
+	if name := child(m.op, 0); name != nil && text(name) == "1.3.6.1.4.1.1466.20037" && c.plain {
+		c.plain, c.upgraded = false, true
+		return done().packet(opExtendedResponse)
+	}
 	if name := child(m.op, 0); name == nil || text(name) != "1.3.6.1.4.1.4203.1.11.3" {
 		return malformedRequest().packet(opExtendedResponse)
 	}

@@ -1,0 +1,80 @@
+package ldapwriter_test
+
+import (
+	"encoding/base64"
+	"slices"
+	"testing"
+
+	"github.com/password-writeback/writeback/internal/writeback"
+	"github.com/password-writeback/writeback/ldapwriter/adtest"
+)
+
+func mailbox(login, mail string) func(*adtest.Options) {
+	return func(o *adtest.Options) {
+		for i := range o.Domain.Users {
+			if o.Domain.Users[i].Login == login {
+				o.Domain.Users[i].Mail = mail
+			}
+		}
+	}
+}
+
+func TestMail(t *testing.T) {
+	byMail := writeback.Subject{Kind: writeback.ByMail, Value: "O'Brien+(star*)@Example.com"}
+	fake := startFake(t, mailbox("alice", "o'brien+(star*)@example.com"))
+	d := fake.directory(t)
+	account, err := d.Resolve(deadline(t), byMail)
+	if err != nil || account.SAMAccountName != "alice" || len(account.Warnings) != 0 {
+		t.Errorf("%q, warnings %v (%v)", account.SAMAccountName, account.Warnings, err)
+	}
+	twice := startFake(t, mailbox("alice", byMail.Value), mailbox("bob", byMail.Value))
+	_, err = twice.directory(t).Resolve(deadline(t), byMail)
+	wantReason(t, err, writeback.UserAmbiguous)
+}
+
+// A search by immutable id scans the whole directory until somebody makes an index; every other identifier has one.
+func TestScans(t *testing.T) {
+	for _, indexed := range []bool{false, true} {
+		fake := startFake(t, func(o *adtest.Options) { o.Domain.AnchorIndexed = indexed }, mailbox("alice", "alice@example.com"))
+		d := fake.directory(t)
+		alice := person(t, d, "alice")
+		for _, subject := range []writeback.Subject{
+			{Kind: writeback.ByGUID, Value: alice.GUID.String()}, {Kind: writeback.BySID, Value: alice.SID},
+			{Kind: writeback.ByUPN, Value: "alice" + userSuffix}, {Kind: writeback.BySAM, Value: `CORP\alice`}, {Kind: writeback.ByMail, Value: "alice@example.com"},
+			{Kind: writeback.ByUPN, Value: "alice" + userSuffix, AssertedImmutableID: anchorOf("alice")},
+		} {
+			account, err := d.Resolve(deadline(t), subject)
+			if err != nil || fake.fake.Scans() != 0 || len(account.Warnings) != 0 {
+				t.Errorf("%s: %d scans, warnings %v (%v)", subject.Kind, fake.fake.Scans(), account.Warnings, err)
+			}
+		}
+		account, err := d.Resolve(deadline(t), writeback.Subject{Kind: writeback.ByImmutableID, Value: anchorOf("alice")})
+		warned := slices.Contains(account.Warnings, writeback.WarningNotIndexed)
+		if err != nil || warned == indexed || (fake.fake.Scans() == 1) == indexed {
+			t.Errorf("indexed %v: %d scans, warned %v (%v)", indexed, fake.fake.Scans(), warned, err)
+		}
+	}
+}
+
+// An assertion must hold, also where only the objectGUID can carry it.
+func TestAssertedImmutableID(t *testing.T) {
+	fake := startFake(t, func(o *adtest.Options) {
+		o.Domain.Users = append(o.Domain.Users, adtest.User{Login: "noanchor", OU: "OU=Staff", Password: adtest.CorpPassword})
+	})
+	d := fake.directory(t)
+	state, _ := fake.fake.User("noanchor")
+	for value, want := range map[string]writeback.Reason{
+		base64.StdEncoding.EncodeToString(state.GUID[:]): writeback.ReasonOK,
+		anchorOf("noanchor"):                             writeback.UserAmbiguous, "not base64": writeback.UserNotFound,
+	} {
+		_, err := d.Resolve(deadline(t), writeback.Subject{Kind: writeback.BySAM, Value: `CORP\noanchor`, AssertedImmutableID: value})
+		wantReason(t, err, want)
+	}
+}
+
+// A read-only controller holds no passwords to write: it is refused before anything is asked of it.
+func TestReadOnlyControllerIsRefused(t *testing.T) {
+	d := startFake(t, func(o *adtest.Options) { o.ReadOnly = true }).directory(t)
+	_, err := d.Resolve(deadline(t), writeback.Subject{Kind: writeback.BySAM, Value: `CORP\alice`})
+	wantReason(t, err, writeback.AgentMisconfigured)
+}
