@@ -3,10 +3,13 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/password-writeback/writeback/internal/secret"
 )
 
 // checker judges the values of a decoded configuration and makes its paths absolute.
@@ -63,6 +66,8 @@ func (c checker) policy(path string, policy Policy) {
 	within(c, member(path, "max_request_life"), policy.MaxRequestLife, time.Second, 120*time.Second)
 	within(c, member(path, "clock_skew"), policy.ClockSkew, time.Second, 30*time.Second) // the rooms take 0 for their default
 	within(c, member(path, "write_timeout"), policy.WriteTimeout, 100*time.Millisecond, 30*time.Second)
+	within(c, member(path, "user_budget.failures"), policy.UserBudget.Failures, 1, 100)
+	within(c, member(path, "user_budget.per"), policy.UserBudget.Per, time.Minute, 24*time.Hour)
 	within(c, member(path, "controller_search"), policy.ControllerSearch, 100*time.Millisecond, time.Minute)
 }
 
@@ -109,17 +114,46 @@ func (c checker) resolve(value *string) {
 }
 
 // secretFile checks a required file that holds a secret. Neither the value nor the resolved path is repeated.
-func (c checker) secretFile(path string, value *string) {
+func (c checker) secretFile(path string, value *string) { c.hiddenFile(path, value, readSecret) }
+
+// keytabFile does the same for a keytab.
+func (c checker) keytabFile(path string, value *string) { c.hiddenFile(path, value, readKeytab) }
+
+func (c checker) hiddenFile(path string, value *string, read func(string) (secret.Value, error)) {
 	if *value == "" {
 		c.missing(path, "Write the name of a file that holds the secret; the secret itself never stands in the configuration.")
 		return
 	}
-	c.resolve(value)
-	content, err := readSecret(*value)
+	if err := c.resolveSecret(value); err != nil {
+		c.add(path, err.problem, err.remedy)
+		return
+	}
+	content, err := read(*value)
 	if err != nil {
 		c.add(path, explain(err), remedyFor(err, "the secret file"))
 	}
 	content.Destroy()
+}
+
+// credentialPrefix begins the name of a secret that systemd hands over (LoadCredential=, systemd.exec(5)) in place of a path.
+const credentialPrefix = "credential:"
+
+// resolveSecret is resolve for a file that holds a secret, which may be one of systemd's credentials.
+func (c checker) resolveSecret(value *string) *fileError {
+	name, found := strings.CutPrefix(*value, credentialPrefix)
+	if !found {
+		c.resolve(value)
+		return nil
+	}
+	folder := os.Getenv("CREDENTIALS_DIRECTORY")
+	switch {
+	case name == "" || name == "." || name == ".." || strings.ContainsAny(name, `/\`):
+		return &fileError{"not the name of a credential", "Write credential: and the name that the unit's LoadCredential= gives it, without a path."}
+	case folder == "":
+		return &fileError{"systemd handed no credentials to this process", "Add LoadCredential=NAME:PATH to the unit; to try it by hand, use systemd-run with the same -p LoadCredential=NAME:PATH."}
+	}
+	*value = filepath.Join(folder, name)
+	return nil
 }
 
 // file reports the error of reading a file that is not secret.

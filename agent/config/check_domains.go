@@ -50,19 +50,6 @@ func (c checker) controllers(path string, controllers []string) {
 	unique(c, path, "", controllers, strings.ToLower)
 }
 
-// bind checks the account. A user without a password would be an unauthenticated bind (RFC 4513 5.1.2), which succeeds and
-// grants nothing: so neither may be empty.
-func (c checker) bind(path string, bind *Bind) {
-	user := member(path, "user")
-	switch {
-	case bind.User == "":
-		c.missing(user, "Write the delegated account, for example svc-writeback@corp.example.com.")
-	case strings.ContainsFunc(bind.User, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		c.add(user, "holds control characters", "Write it as name@domain, DOMAIN\\name or distinguished name; in double quotes, YAML reads \\ as the start of an escape.")
-	}
-	c.secretFile(member(path, "password_file"), &bind.PasswordFile)
-}
-
 func (c checker) scope(path string, d *Domain) {
 	include := member(path, "include")
 	if len(d.Scope.Include) == 0 {

@@ -50,6 +50,32 @@ func readSecret(path string) (secret.Value, error) {
 	return secret.New(trimmed), nil
 }
 
+// ReadKeytab reads a keytab as [ReadSecret] reads a secret, every byte of it. The caller destroys it.
+func ReadKeytab(path string) (secret.Value, error) {
+	value, err := readKeytab(path)
+	if err != nil {
+		return secret.Value{}, errors.New(explain(err))
+	}
+	return value, nil
+}
+
+func readKeytab(path string) (secret.Value, error) {
+	content, err := readBounded(path, maxSecretSize, private)
+	if err == nil && len(content) == 0 {
+		err = &fileError{"the keytab is empty", "Make it anew: docs/operations.md shows how."}
+	}
+	if err != nil {
+		return secret.Value{}, err
+	}
+	return secret.New(content), nil
+}
+
+// ReadKrb5Conf reads a krb5.conf, which holds no secret, but decides whom the agent asks for tickets.
+func ReadKrb5Conf(path string) (string, error) {
+	content, err := readBounded(path, maxKeySize, worldWritable)
+	return string(content), err
+}
+
 // trimNewline removes the one line end an editor adds; further ones may belong to the secret.
 func trimNewline(b []byte) []byte {
 	if n := len(b); n > 0 && b[n-1] == '\n' {

@@ -11,3 +11,6 @@ func DefaultPath() string { return "/etc/writeback-agent/config.yaml" }
 func defaultStateDir() string { return "/var/lib/writeback-agent" }
 
 func defaultSocket() string { return "/run/writeback-agent/agent.sock" }
+
+// serviceIdentity says whether the agent can log on to a domain as the account it runs as.
+const serviceIdentity = false

@@ -23,3 +23,6 @@ func dataDir() string {
 	}
 	return filepath.Join(base, "Writeback Agent")
 }
+
+// serviceIdentity says whether the agent can log on to a domain as the account it runs as.
+const serviceIdentity = true
