@@ -140,7 +140,7 @@ func readEphemeral(header object) (*ecdh.PublicKey, error) {
 
 // readPoint reads kty, crv, x and y of a P-256 key (RFC 7518 section 6.2.1).
 func readPoint(f *fields) (*ecdh.PublicKey, error) {
-	coordinate := form{43, 43, isURLSafe}
+	coordinate := form{43, 43, areURLSafe}
 	kty, crv := f.text("kty", nameForm()), f.text("crv", nameForm())
 	x, y := f.text("x", coordinate), f.text("y", coordinate)
 	if f.fault != nil {

@@ -278,7 +278,7 @@ func readCount(f *fields, name string) int {
 
 // readTime reads an RFC 3339 time.
 func readTime(f *fields, name string) *time.Time {
-	text := f.text(name, form{1, 64, isNameCharacter})
+	text := f.text(name, form{1, 64, areOfNames})
 	parsed, err := time.Parse(time.RFC3339, text)
 	if err != nil {
 		f.fail(name, errors.New("is not an RFC 3339 time"))
