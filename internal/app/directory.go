@@ -29,11 +29,6 @@ func (d directoryPort) Probe(ctx context.Context, account writeback.Account, pas
 	return agent.ProbeInconclusive, err
 }
 
-// Preflight implements agent.Directory. TEMPORARY: until ldapwriter tells more, nothing is known beforehand.
-func (d directoryPort) Preflight(context.Context, writeback.Account, writeback.Operation) (writeback.Detail, error) {
-	return writeback.Detail{}, nil
-}
-
 func newDirectory(cfg *config.Config, known *secrets, log logrus.FieldLogger) (*ldapwriter.Directory, error) {
 	directory := ldapwriter.Config{SearchBudget: cfg.Policy.ControllerSearch, Log: log}
 	for i, domain := range cfg.Domains {
@@ -41,12 +36,15 @@ func newDirectory(cfg *config.Config, known *secrets, log logrus.FieldLogger) (*
 		if err != nil {
 			return nil, unreadable(fmt.Sprintf("domains[%d].ca_file", i), err)
 		}
-		password := &bindPassword{path: domain.Bind.PasswordFile, known: known}
-		directory.Domains = append(directory.Domains, ldapwriter.DomainConfig{
+		made := ldapwriter.DomainConfig{
 			Name: domain.Name, NetBIOSName: domain.NetBIOSName, Controllers: domain.Controllers, RootCAs: roots,
-			BindUser: domain.Bind.User, BindPassword: password.read, SearchBase: domain.SearchBase,
+			SearchBase:  domain.SearchBase,
 			PolicyHints: ldapwriter.HintsMode(cfg.Policy.Hints), Connections: domain.Connections, WriteTimeout: cfg.Policy.WriteTimeout,
-		})
+		}
+		if err := bindAs(&made, domain.Bind, known); err != nil {
+			return nil, unreadable(fmt.Sprintf("domains[%d].bind.krb5_conf_file", i), err)
+		}
+		directory.Domains = append(directory.Domains, made)
 	}
 	return ldapwriter.New(directory)
 }
