@@ -11,8 +11,8 @@ import (
 // HintIssuerRate is Detail.Hint of policy.rate_limited where the issuer sent more than its rate.
 const HintIssuerRate = "issuer_rate"
 
-// Rate bounds how many requests an issuer sends: Requests at once, refilled evenly over Per, so that in no span of Per twice that
-// number passes. The zero Rate sets no bound.
+// Rate bounds how many requests an issuer sends: Requests at once, refilled evenly over Per, so that in no span of Per more than
+// twice that number passes. The zero Rate sets no bound.
 type Rate struct {
 	Requests int
 	Per      time.Duration

@@ -74,7 +74,7 @@ var reasonTable = [...]ReasonInfo{
 	},
 	{
 		Reason: RequestInProgress, Class: ClassRequest, Verdict: NotWritten, Settlement: Complete, Retry: true, EventID: 2103,
-		Meaning: "An earlier request for the same user has no known outcome yet.",
+		Meaning: "An earlier request for the same user has no known outcome yet, or too many wait for it already.",
 		Person:  "An earlier request of yours is still being worked on. Please try again in a few minutes.",
 		Remedy:  "It ends by itself within an hour. Until then check the controller that status names: it did not answer an earlier write for this user.",
 	},
@@ -160,10 +160,10 @@ var reasonTable = [...]ReasonInfo{
 		Remedy:  "Reset the account by hand. If it should not be protected, the audit log says why it is: take it out of the group, clear a left-over adminCount, or let the agent read tokenGroups.",
 	},
 	{
-		Reason: PolicyRateLimited, Class: ClassPolicy, Verdict: NotWritten, Settlement: Complete, Retry: true, EventID: 2403, Detail: "retry_after",
-		Meaning: "Too many requests for this user, from this issuer or altogether.",
+		Reason: PolicyRateLimited, Class: ClassPolicy, Verdict: NotWritten, Settlement: Complete, Retry: true, EventID: 2403, Detail: "retry_after, hint",
+		Meaning: "The issuer sent more than its rate (hint issuer_rate), or the user had too many failed changes and unlocks (hint user_budget).",
 		Person:  "Too many tries. Please wait a while.",
-		Remedy:  "Find out why so many requests come; raise the limits if they are genuine.",
+		Remedy:  "Find out why so many requests come; if they are genuine, raise issuers[].rate or policy.user_budget.",
 	},
 	{
 		Reason: PolicyQuietMode, Class: ClassPolicy, Verdict: NotWritten, Settlement: Complete, EventID: 2404,
