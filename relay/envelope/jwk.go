@@ -137,6 +137,9 @@ func parseKeyList(list rawValue) ([]PublicKey, error) {
 		if err != nil {
 			return nil, fmt.Errorf("JWK Set: key %d: %w", i+1, err)
 		}
+		if slices.ContainsFunc(keys, func(k PublicKey) bool { return k.id == key.id && k.row.use != key.row.use }) {
+			return nil, fmt.Errorf("JWK Set: key %s is there for two uses", key.id)
+		}
 		keys = append(keys, key)
 	}
 	return keys, nil
@@ -177,6 +180,9 @@ func parsePrivateKey(text []byte) (PrivateKey, error) {
 	}
 	if _, found := members.get("d"); !found {
 		return PrivateKey{}, errors.New("JWK: not a private key")
+	}
+	if _, found := members.get("oth"); found {
+		return PrivateKey{}, errors.New("JWK: an RSA key of more than two primes")
 	}
 	row, parsed, err := parseJWK(members, true)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"errors"
-	"math/big"
 )
 
 const (
@@ -52,24 +51,11 @@ func matchRSA(private any) error {
 			return errRSAPair
 		}
 	}
-	if key.D.Cmp(key.N) >= 0 || !smallerThan(key.Primes, key.Precomputed.Dp, key.Precomputed.Dq) {
-		return errRSAPair
-	}
 	if err := key.Validate(); err != nil {
 		return errRSAPair
 	}
 	key.Precompute()
 	return nil
-}
-
-// smallerThan reports whether each of the numbers is there and smaller than its bound.
-func smallerThan(bounds []*big.Int, numbers ...*big.Int) bool {
-	for i, number := range numbers {
-		if number == nil || number.Cmp(bounds[i]) >= 0 {
-			return false
-		}
-	}
-	return true
 }
 
 func generateRSA() (any, error) { return rsa.GenerateKey(rand.Reader, rsaBits) }
