@@ -23,6 +23,9 @@ const (
 	KindDiscarded  Kind = "discarded"  // a message that did not verify was removed
 	KindReconciled Kind = "reconciled" // an outcome the ledger holds and the audit did not, after a crash
 	KindRecovered  Kind = "recovered"  // an unfinished line was set aside when the log was opened
+	KindKeys       Kind = "keys"       // the keys that count have changed
+	KindSnapshot   Kind = "snapshot"   // ledger, audit and clock do not agree: a part of this host was set back
+	KindClock      Kind = "clock"      // an administrator took back the highest time that a controller had confirmed
 )
 
 // Event is one line of the audit. Only Kind is mandatory; what does not apply stays zero and is left out of the line.

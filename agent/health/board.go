@@ -45,13 +45,15 @@ const (
 	Audit  Name = "audit"  // what is done can be recorded
 	Disk   Name = "disk"   // there is room to go on doing so
 	Clock  Name = "clock"  // the time is not behind what it was, nor far from the controllers'
+	Keys   Name = "keys"   // there are keys to open and sign with, and they last
+	// Snapshot: the memory is not older than what was done. While it may have forgotten requests that are still valid, it is down.
+	Snapshot Name = "snapshot"
 )
 
 // Other conditions.
 const (
 	Relay  Name = "relay"  // the queue can be reached
 	Outbox Name = "outbox" // results are accepted by the queue
-	Keys   Name = "keys"   // the agent's keys are there and not too old
 )
 
 // Domain is the condition of one Active Directory domain.
@@ -62,7 +64,7 @@ func Issuer(id string) Name { return Name("issuer:" + id) }
 
 // ClosesGate reports whether the agent takes no request while the condition is [Down].
 func (n Name) ClosesGate() bool {
-	return n == Ledger || n == Audit || n == Disk || n == Clock
+	return n == Ledger || n == Audit || n == Disk || n == Clock || n == Keys || n == Snapshot
 }
 
 // Condition is the state of one thing.

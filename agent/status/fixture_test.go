@@ -62,8 +62,13 @@ func healthy() status.Report {
 		},
 		Reasons: map[writeback.Reason]uint64{writeback.ReasonOK: 1204, writeback.PasswordInHistory: 17, writeback.PasswordTooShort: 17},
 		Keys: []status.Key{
-			{ID: "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", Use: "sealing", Created: at(8, 0, 0).AddDate(0, -1, 0), Public: json.RawMessage(`{"kty":"EC"}`)},
-			{ID: "cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s", Use: "signing", Created: at(8, 0, 0).AddDate(0, -1, 0)},
+			{ID: "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", Use: "sealing", State: "active", Created: at(8, 0, 0).AddDate(0, -1, 0), Public: json.RawMessage(`{"kty":"EC"}`)},
+			{ID: "cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s", Use: "signing", State: "retiring", Signs: true, Created: at(8, 0, 0).AddDate(0, -1, 0), Expires: at(8, 0, 0).AddDate(0, 0, 20)},
+			{ID: "2vLAbBBpG3gUMBFlQF3dXmNjAqA9IVGWZ4wVyp8RQoo", Use: "signing", State: "next", Created: at(8, 0, 0), ActiveFrom: at(8, 0, 0).AddDate(0, 0, 10)},
+		},
+		Trusted: []status.TrustedKey{
+			{ID: "_f3sUb7Rz8UUKfpSg3vXGQZdWg6K4hYzqVJkK0lD4bY", Issuer: "portal", Source: "configuration", State: "active"},
+			{ID: "-K2gF0mJzF8PpN9XyIgi2W7HcGnZB7fdl0nR3VtX9wE", Issuer: "portal", Source: "command", State: "retiring", Expires: at(8, 0, 0).AddDate(0, 0, 5)},
 		},
 	}
 }

@@ -37,7 +37,9 @@ type Report struct {
 	Outbox     int `json:"outbox"`     // results that the queue has not accepted yet
 	Unresolved int `json:"unresolved"` // requests of which nobody knows yet whether they took effect
 
-	Keys []Key `json:"keys"`
+	Keys     []Key        `json:"keys"`
+	Trusted  []TrustedKey `json:"trusted"`
+	KeyFiles KeyFiles     `json:"key_files"`
 	// NotSealing are the issuers whose requests held no entry for this agent's sealing key: they need its public keys.
 	NotSealing []string `json:"not_sealing,omitempty"`
 }
@@ -78,7 +80,35 @@ type Domain struct {
 	Controller string          `json:"controller,omitempty"` // in use, host:port; empty: none answers
 	Health     health.Severity `json:"health"`
 	Message    string          `json:"message,omitempty"`
+	// Controllers are all that are known, in the order of preference.
+	Controllers []Controller `json:"controllers,omitempty"`
 }
+
+// Controller is one domain controller.
+type Controller struct {
+	Address      string          `json:"address"` // host:port
+	State        ControllerState `json:"state"`
+	Preferred    bool            `json:"preferred,omitempty"`
+	PDC          bool            `json:"pdc,omitempty"`  // it says that it is the PDC emulator
+	Site         string          `json:"site,omitempty"` // empty: not known
+	Milliseconds float64         `json:"milliseconds,omitempty"`
+	// CertificateExpires is when the certificate ends that it showed last; zero: not known.
+	CertificateExpires time.Time `json:"certificate_expires,omitzero"`
+	LastError          string    `json:"last_error,omitempty"`
+}
+
+// ControllerState says how far a controller can be used.
+type ControllerState string
+
+// The states of a controller.
+const (
+	ControllerInUse    ControllerState = "in use"   // the next request goes here
+	ControllerReady    ControllerState = "ready"    // it answers
+	ControllerUnasked  ControllerState = "unasked"  // it was not asked yet
+	ControllerSettling ControllerState = "settling" // it answers again, and must go on for a while before it is preferred
+	ControllerAway     ControllerState = "away"     // it gives no answer
+	ControllerRefused  ControllerState = "refused"  // it refuses the agent, or cannot be written to
+)
 
 // Request is how one request ended. It does not say whose it was: that is for the audit.
 type Request struct {
@@ -92,10 +122,39 @@ type Request struct {
 
 // Key is one of the agent's own keys.
 type Key struct {
-	ID      string          `json:"kid"` // RFC 7638 thumbprint
-	Use     string          `json:"use"` // sealing or signing
-	Created time.Time       `json:"created,omitzero"`
-	Public  json.RawMessage `json:"public,omitempty"` // JWK (RFC 7517)
+	ID         string          `json:"kid"` // RFC 7638 thumbprint
+	Use        string          `json:"use"` // sealing or signing
+	Algorithm  string          `json:"alg,omitempty"`
+	State      string          `json:"state,omitempty"` // next, active, retiring, retired, revoked or broken
+	Signs      bool            `json:"signs,omitempty"` // results are signed with it now
+	Created    time.Time       `json:"created,omitzero"`
+	ActiveFrom time.Time       `json:"active_from,omitzero"` // a signing key signs from then on; zero: at once
+	Expires    time.Time       `json:"expires,omitzero"`     // zero: never
+	Public     json.RawMessage `json:"public,omitempty"`     // JWK (RFC 7517)
+}
+
+// TrustedKey is a key with which a portal signs requests.
+type TrustedKey struct {
+	ID        string    `json:"kid"`
+	Issuer    string    `json:"issuer"`
+	Source    string    `json:"source"` // configuration, or command: pinned by "keys trust"
+	Algorithm string    `json:"alg,omitempty"`
+	State     string    `json:"state"` // active, retiring, retired, revoked or broken
+	Pinned    time.Time `json:"pinned,omitzero"`
+	Expires   time.Time `json:"expires,omitzero"` // zero: never
+}
+
+// RevokedKey is a key, of whomever, that is trusted with nothing any more.
+type RevokedKey struct {
+	ID     string    `json:"kid"`
+	At     time.Time `json:"revoked,omitzero"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// KeyFiles says which state of the key files the agent works with.
+type KeyFiles struct {
+	Generation string    `json:"generation,omitempty"` // names the state
+	Loaded     time.Time `json:"loaded,omitzero"`      // when the agent took it over
 }
 
 // complete sets the version and makes empty lists of missing ones, so that scripts never meet a null.
@@ -104,6 +163,7 @@ func (r Report) complete() Report {
 	r.Conditions = append([]health.Condition{}, r.Conditions...)
 	r.Domains = append([]Domain{}, r.Domains...)
 	r.Keys = append([]Key{}, r.Keys...)
+	r.Trusted = append([]TrustedKey{}, r.Trusted...)
 	r.Reasons = maps.Collect(maps.All(r.Reasons))
 	r.Discarded = maps.Collect(maps.All(r.Discarded))
 	return r

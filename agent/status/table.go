@@ -24,6 +24,7 @@ func (r Report) WriteTable(w io.Writer, color bool) error {
 	out.counts("Requests since the start", r.Reasons)
 	out.counts("Removed without an answer", r.Discarded)
 	out.keys(r.Keys)
+	out.trusted(r.Trusted)
 	return out.tabs.Flush()
 }
 
@@ -137,6 +138,46 @@ func (t *table) domains(domains []Domain) {
 	for _, d := range domains {
 		t.row("  "+foreign(d.Name), cmp.Or(foreign(d.Controller), "no controller"), t.paint(d.Health, word(d.Health)), foreign(d.Message))
 	}
+	for _, d := range domains {
+		t.controllers(d)
+	}
+}
+
+// controllers lists a domain's controllers; nothing where none are known.
+func (t *table) controllers(d Domain) {
+	if len(d.Controllers) == 0 {
+		return
+	}
+	t.section("Controllers of " + foreign(d.Name))
+	for _, c := range d.Controllers {
+		t.row("  "+foreign(c.Address), foreign(string(c.State)), c.role(), cmp.Or(foreign(c.Site), "-"), c.latency(), c.certificate())
+	}
+}
+
+// role says what sets a controller apart from the others.
+func (c Controller) role() string {
+	var roles []string
+	if c.Preferred {
+		roles = append(roles, "preferred")
+	}
+	if c.PDC {
+		roles = append(roles, "PDC")
+	}
+	return cmp.Or(strings.Join(roles, ", "), "-")
+}
+
+func (c Controller) latency() string {
+	if c.Milliseconds == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f ms", c.Milliseconds)
+}
+
+func (c Controller) certificate() string {
+	if c.CertificateExpires.IsZero() {
+		return ""
+	}
+	return "certificate until " + c.CertificateExpires.UTC().Format(time.DateOnly)
 }
 
 // counts lists reasons, the most frequent first.
@@ -159,6 +200,28 @@ func (t *table) keys(keys []Key) {
 	}
 	t.section("Keys")
 	for _, key := range keys {
-		t.row("  "+foreign(key.ID), foreign(key.Use), "created "+t.when(key.Created))
+		t.row("  "+foreign(key.ID), foreign(key.Use), foreign(key.State), "created "+t.when(key.Created), t.life(key.ActiveFrom, key.Expires))
 	}
+}
+
+func (t *table) trusted(keys []TrustedKey) {
+	if len(keys) == 0 {
+		return
+	}
+	t.section("Portals' keys")
+	for _, key := range keys {
+		t.row("  "+foreign(key.ID), foreign(key.Issuer), foreign(key.State), t.life(time.Time{}, key.Expires))
+	}
+}
+
+// life says what is to come for a key.
+func (t *table) life(from, until time.Time) string {
+	var parts []string
+	if from.After(t.now) {
+		parts = append(parts, "signs from "+day(from))
+	}
+	if !until.IsZero() {
+		parts = append(parts, "expires "+day(until))
+	}
+	return strings.Join(parts, ", ")
 }

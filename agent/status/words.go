@@ -42,6 +42,9 @@ func (t *table) when(at time.Time) string {
 	return at.UTC().Format("2006-01-02 15:04:05") + "Z (" + ago(t.now.Sub(at)) + ")"
 }
 
+// day says a time to come.
+func day(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05") + "Z" }
+
 // ago says a duration in its two largest units at most.
 func ago(d time.Duration) string {
 	seconds := int64(d / time.Second)

@@ -77,7 +77,18 @@ func (s *KeyStore) Make(name Algorithm, life KeyLife) (StoredKey, error) {
 	if err := s.SetLife(stored, life); err != nil {
 		return StoredKey{}, err
 	}
-	return stored, SaveKey(s.path(stored, keySuffix), key)
+	encoded, err := EncodePrivateKey(key)
+	if err != nil {
+		return StoredKey{}, err
+	}
+	defer encoded.Destroy()
+	protected, err := protect(encoded)
+	if err != nil {
+		return StoredKey{}, fmt.Errorf("store a key: %w", err)
+	}
+	defer protected.Destroy()
+	protected.Use(func(text []byte) { err = replaceFile(s.path(stored, keySuffix), text) })
+	return stored, err
 }
 
 // SetLife changes how long a key is good.

@@ -153,6 +153,8 @@ func signsRather(key, other StoredKey, now time.Time) bool {
 	from, otherFrom := key.signsFrom(), other.signsFrom()
 	started, otherStarted := !from.After(now), !otherFrom.After(now)
 	switch {
+	case started && otherStarted && from.Equal(otherFrom):
+		return other.Life.ActiveFrom.IsZero() && !key.Life.ActiveFrom.IsZero() // what was let sign in the second of the other's making came after it
 	case started && otherStarted:
 		return from.After(otherFrom)
 	case started || otherStarted:

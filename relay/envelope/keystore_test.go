@@ -207,6 +207,21 @@ func TestWhereNothingIsActiveTheFirstToComeSigns(t *testing.T) {
 	}
 }
 
+func TestAKeyThatIsLetSignAtOnceSigns(t *testing.T) {
+	for range 8 { // either may come first by its thumbprint
+		store, _ := newStore(t)
+		old, err := store.Make(envelope.ES256, envelope.KeyLife{Expires: at(60)})
+		must(t, err)
+		key, err := store.Make(envelope.ES256, envelope.KeyLife{ActiveFrom: old.Key.Created()})
+		must(t, err)
+		keys, err := store.Scan()
+		must(t, err)
+		if got := envelope.SelectKeys(keys, nil, at(0)).Signing.KeyID(); got != key.ID {
+			t.Fatal("the old key signs")
+		}
+	}
+}
+
 func TestTheStatesOfAKey(t *testing.T) {
 	for name, c := range map[string]struct {
 		life envelope.KeyLife
