@@ -17,6 +17,7 @@ type movement string
 const (
 	movedNot     movement = "not"     // unchanged so far
 	movedByOne   movement = "by_one"  // exactly one password write
+	movedByOther movement = "other"   // the last password write was made on another controller, and reached this one by replication
 	movedFurther movement = "further" // more than one
 	movedUnclear movement = "unclear" // the two looks cannot be compared
 )
@@ -32,12 +33,19 @@ func compare(noted, now writeback.PasswordState) movement {
 	switch {
 	case now.Version == noted.Version:
 		return movedNot
+	case now.Version == noted.Version+1 && writtenElsewhere(now):
+		return movedByOther
 	case now.Version == noted.Version+1:
 		return movedByOne
 	case now.Version > noted.Version:
 		return movedFurther
 	}
 	return movedUnclear // lower: another replica, or a restored one
+}
+
+// writtenElsewhere reports whether the last password write is certainly not one that the controller took itself, as it takes ours.
+func writtenElsewhere(state writeback.PasswordState) bool {
+	return state.Originating != "" && state.Own != "" && state.Originating != state.Own
 }
 
 // compareTimes serves controllers that show no version: a time cannot tell one write from several.

@@ -24,12 +24,23 @@ func TestCompare(t *testing.T) {
 	keyNumber := version(7)
 	keyNumber.VersionSource = writeback.VersionKeyNumber
 	timeOnly := writeback.PasswordState{ChangedAt: noon}
+	by := func(v uint32, originating, own string) writeback.PasswordState {
+		state := version(v)
+		state.Originating, state.Own = originating, own
+		return state
+	}
 	for name, c := range map[string]struct {
 		noted, now writeback.PasswordState
 		want       movement
 	}{
 		"same version":                    {version(7), version(7), movedNot},
 		"one more":                        {version(7), version(8), movedByOne},
+		"one more, made here":             {by(7, "b", "a"), by(8, "a", "a"), movedByOne},
+		"one more, made elsewhere":        {by(7, "a", "a"), by(8, "b", "a"), movedByOther},
+		"one more, made by nobody knows":  {by(7, "a", "a"), by(8, "", "a"), movedByOne},
+		"one more, here is not known":     {by(7, "a", ""), by(8, "b", ""), movedByOne},
+		"same version, made elsewhere":    {by(7, "b", "a"), by(7, "b", "a"), movedNot},
+		"two more, made elsewhere":        {by(7, "a", "a"), by(9, "b", "a"), movedFurther},
 		"two more":                        {version(7), version(9), movedFurther},
 		"fewer, another replica":          {version(7), version(6), movedUnclear},
 		"different sources":               {version(6), keyNumber, movedUnclear},

@@ -99,6 +99,28 @@ func TestWhatTheBindShowedOutlivesTheProcess(t *testing.T) {
 	})
 }
 
+// A write that replication brought from another controller is somebody else's, even within our seconds: neither the time nor a bind has to tell.
+func TestAWriteMadeOnAnotherControllerIsNotOurs(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.directory.write = func(func()) error {
+			w.directory.edit("alice", func(a *account) {
+				a.set("an administrator's")
+				a.Password.Own, a.Password.Originating = "this controller", "another one"
+			})
+			return errLost
+		}
+		request, token := w.ask(order{user: "alice"})
+		check(t, "delivery", unknown, w.deliver(token))
+		w.restart() // without the password, the time alone would speak for us
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if record := w.record(request); record.Outcome.Verdict != writeback.Unknown || !record.Settled {
+			t.Errorf("after an hour: %+v, settled %v; want unknown for good", record.Outcome, record.Settled)
+		}
+		check(t, "probes", 0, w.directory.probes)
+	})
+}
+
 // maintain lets the agent look after itself for a while, as it does while it runs.
 func (w *world) maintain(while time.Duration) {
 	w.t.Helper()
