@@ -8,49 +8,56 @@ import (
 
 // The words of the protocol, by names that programs outside this module can use.
 type (
-	// Result is an agent's signed answer to one request.
+	// Result is an agent's signed answer to one request: Agent ("group/agent id") that signed it, RequestID it answers, Outcome, and ID and
+	// IssuedAt of the result itself.
 	Result = writeback.Result
-	// Outcome is the part of a result that says how the request ended.
+	// Outcome is the part of a result that says how the request ended: Verdict, Reason, Detail, and whether it was Replayed, that is answered
+	// from the agent's memory.
 	Outcome = writeback.Outcome
 	// Verdict says what became of the directory.
 	Verdict = writeback.Verdict
-	// Reason is the stable name of how a request ended; docs/reasons.md explains each.
+	// Reason is the stable name of how a request ended, such as "password.too_short"; docs/reasons.md explains each.
 	Reason = writeback.Reason
-	// ReasonInfo is what is known about a reason, with a text for the person.
+	// ReasonInfo is what is known about a reason: its Class, the Verdict it usually comes with, whether to Retry unchanged, its Meaning, a text for
+	// the Person, and the Remedy for the administrator.
 	ReasonInfo = writeback.ReasonInfo
 	// Class groups reasons by who can do something about them.
 	Class = writeback.Class
-	// Detail is what a reason says beyond its name.
+	// Detail is what a reason says beyond its name, as far as it applies: MinLength in characters, MaxLength in UTF-16 units, HistoryLength in passwords,
+	// RetryAfter (nil or the moment from which trying again makes sense), Possible reasons that could not be told apart, a Hint (a stable word), and Warnings
+	// (stable words for what works and should be looked at).
 	Detail = writeback.Detail
-	// Error is an error with a reason and a remedy.
+	// Error is an error with a Reason, a Cause and a Remedy(): the request or the configuration is wrong, and nothing was sent.
 	Error = writeback.Error
-	// Digest identifies a request's signed content.
+	// Digest identifies a request's signed content: the SHA-256 of its JWS signing input (RFC 7515).
 	Digest = writeback.Digest
 	// Operation is what a portal asks for.
 	Operation = writeback.Operation
 	// Settlement is what becomes of a request's message; portals need not care.
 	Settlement = writeback.Settlement
-	// Claims is what a prepared request says for everybody to read.
+	// Claims is what a prepared request says for everybody to read. Its ID and Digest identify the result.
 	Claims = writeback.Claims
-	// Subject names a user.
+	// RequestKey is the idempotency key of a request: issuer and id.
+	RequestKey = writeback.RequestKey
+	// Subject names a user: by Kind and Value. AssertedImmutableID, where it is not empty, must belong to the same account.
 	Subject = writeback.Subject
 	// IdentifierKind is the attribute a user is named by.
 	IdentifierKind = writeback.IdentifierKind
-	// Actor is who asks.
+	// Actor is who asks: in the role Kind, and for ActorAdmin the operator's opaque ID.
 	Actor = writeback.Actor
 	// ActorKind is the role in which somebody asks.
 	ActorKind = writeback.ActorKind
-	// Secret is a password that no printer shows.
+	// Secret is a password that no printer shows. Make one with NewSecret, and Destroy it when it is not needed any more.
 	Secret = secret.Value
-	// PrivateKey is the portal's signing key.
+	// PrivateKey is the portal's signing key. No printer shows it.
 	PrivateKey = envelope.PrivateKey
-	// PublicKey is a key of an agent.
+	// PublicKey is a key of an agent: KeyID is its thumbprint (RFC 7638), Agent whose it is, Use what for.
 	PublicKey = envelope.PublicKey
 	// KeyUse says whether a key signs or seals.
 	KeyUse = envelope.Use
 	// KeyAlgorithm is the one algorithm a key admits.
 	KeyAlgorithm = envelope.Algorithm
-	// Prepared is a request that is signed and sealed but not sent.
+	// Prepared is a request that is signed and sealed but not sent: the Token, and the Claims in it.
 	Prepared = envelope.SealedRequest
 )
 
