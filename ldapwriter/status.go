@@ -22,6 +22,7 @@ type ControllerStatus struct {
 	Site          string
 	PDC, PDCKnown bool
 	Unfit         bool          // read-only, or of another domain: never used
+	Refused       bool          // it answers, but refuses the agent: LastError says why
 	Latency       time.Duration // of the last read of its clock on an open connection; 0: none yet
 	// LastError is empty when the last operation was answered; it holds no secret.
 	LastError   string
@@ -115,6 +116,7 @@ func (c *controller) status() ControllerStatus {
 	}
 	if h.lastError != nil {
 		status.LastError = printable(h.lastError.Error())
+		status.Refused = refusesUs(h.lastError)
 	}
 	if !h.clock.ours.IsZero() {
 		status.ClockOffset, status.ClockSeen = h.clock.offset(), h.clock.ours

@@ -14,6 +14,7 @@ func (c checker) domains(domains []Domain) {
 		c.domain(element("domains", i), &domains[i])
 	}
 	unique(c, "domains", "name", domains, func(d Domain) string { return d.Name })
+	c.suffixes(domains)
 	unique(c, "domains", "netbios_name", domains, func(d Domain) string { return strings.ToUpper(d.NetBIOSName) })
 }
 
@@ -22,7 +23,7 @@ func (c checker) domain(path string, d *Domain) {
 	if netBIOS := member(path, "netbios_name"); c.inFile(netBIOS) || dnsRule().matches(d.Name) {
 		c.name(netBIOS, d.NetBIOSName, netBIOSRule())
 	}
-	c.controllers(member(path, "controllers"), d.Controllers)
+	c.controllers(path, d)
 	if ca := member(path, "ca_file"); d.CAFile != "" {
 		c.resolve(&d.CAFile)
 		_, err := ReadCAFile(d.CAFile)
@@ -36,18 +37,6 @@ func (c checker) domain(path string, d *Domain) {
 	c.scope(member(path, "scope"), d)
 	c.sids(member(path, "protected_groups"), d.ProtectedGroups)
 	c.accounts(member(path, "protected_accounts"), d.ProtectedAccounts)
-}
-
-func (c checker) controllers(path string, controllers []string) {
-	if len(controllers) == 0 {
-		c.missing(path, "Name at least one domain controller.")
-	}
-	for i, controller := range controllers {
-		if problem, remedy := controllerProblem(controller); problem != "" {
-			c.add(element(path, i), problem, remedy)
-		}
-	}
-	unique(c, path, "", controllers, strings.ToLower)
 }
 
 func (c checker) scope(path string, d *Domain) {

@@ -53,9 +53,17 @@ type Domain struct {
 	Name string `yaml:"name"`
 	// NetBIOSName is the part before the backslash in DOMAIN\name; default: the first label of Name in upper case.
 	NetBIOSName string `yaml:"netbios_name"`
-	// Controllers are the domain controllers, preferred first, as host:port (LDAPS). Each must present its host name in its
-	// certificate.
+	// Controllers are the domain controllers, preferred first, as host:port. Each must present its host name in its certificate. Empty
+	// where they are discovered.
 	Controllers []string `yaml:"controllers"`
+	// Discovery finds the controllers by DNS instead.
+	Discovery Discovery `yaml:"discovery"`
+	// Transport is how TLS begins.
+	Transport Transport `yaml:"transport"`
+	// Pins name the keys of the only certificates that are trusted; empty: every one that leads to the roots.
+	Pins []string `yaml:"pins"`
+	// UPNSuffixes are what only this domain's users have behind the @; empty: every domain is searched for a UPN.
+	UPNSuffixes []string `yaml:"upn_suffixes"`
 	// CAFile is a PEM file with the only roots the controllers' certificates may lead to; empty: the system's roots.
 	CAFile string `yaml:"ca_file"`
 	// SearchBase is where users are looked for; default: the whole domain.
@@ -71,6 +79,25 @@ type Domain struct {
 	// ProtectedAccounts are SIDs or objectGUIDs of accounts that are never touched.
 	ProtectedAccounts []string `yaml:"protected_accounts"`
 }
+
+// Discovery is how a domain's controllers are found.
+type Discovery struct {
+	// Enabled looks them up in DNS. Each must present the domain's name in its certificate, since names from DNS prove nothing.
+	Enabled bool `yaml:"enabled"`
+	// Site is the Active Directory site where the users log on; empty: none is preferred. It counts for listed controllers too.
+	Site string `yaml:"site"`
+	// DNSServers are asked instead of the system's, as address or address:port.
+	DNSServers []string `yaml:"dns_servers"`
+}
+
+// Transport is how TLS begins on a connection to a controller.
+type Transport string
+
+// The transports.
+const (
+	TransportLDAPS    Transport = "ldaps"    // from the first byte, port 636
+	TransportStartTLS Transport = "starttls" // by the StartTLS operation, port 389
+)
 
 // Bind is how the agent logs on to a domain's controllers.
 type Bind struct {

@@ -35,6 +35,7 @@ type defaulter interface{ setDefaults() }
 
 func (d *Domain) setDefaults() {
 	d.Connections = 4
+	d.Transport = TransportLDAPS
 	d.Bind.Method = BindSimple
 }
 
@@ -86,6 +87,6 @@ func (d *Domain) derive() {
 		d.SearchBase = domainDN(d.Name)
 	}
 	for i, controller := range d.Controllers {
-		d.Controllers[i] = withPort(controller, ldapsPort)
+		d.Controllers[i] = withPort(controller, d.Transport.port())
 	}
 }

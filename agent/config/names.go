@@ -8,7 +8,6 @@ import (
 )
 
 const (
-	ldapsPort  = 636
 	maxNetBIOS = 15 // characters of a NetBIOS name (MS-ADTS 3.1.1.1.4; the 16th byte is the service)
 )
 
@@ -72,8 +71,16 @@ func withPort(host string, port int) string {
 	return net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(port))
 }
 
+// port is the well-known one of a transport.
+func (t Transport) port() int {
+	if t == TransportStartTLS {
+		return 389
+	}
+	return 636
+}
+
 // controllerProblem says what is wrong with a controller's host:port; empty: nothing.
-func controllerProblem(address string) (problem, remedy string) {
+func controllerProblem(address string, transport Transport) (problem, remedy string) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || strings.Contains(address, "/") || net.ParseIP(host) == nil && (len(host) > 253 || !dnsRule().matches(host)) {
 		return "not a host name", "Write the controller's host name as in its certificate, with or without :port."
@@ -82,10 +89,12 @@ func controllerProblem(address string) (problem, remedy string) {
 	switch {
 	case err != nil || number < 1 || number > 65535:
 		return "not a port", "Write a number from 1 to 65535 after the colon."
-	case number == 389:
-		return "port 389 is LDAP without TLS", "Use LDAPS: leave the port out, or write 636."
 	case number == 3268 || number == 3269:
-		return "a global catalog cannot be written to", "Use LDAPS to a controller of the domain: leave the port out, or write 636."
+		return "a global catalog cannot be written to", "Name a controller of the domain: leave the port out, or write " + strconv.Itoa(transport.port()) + "."
+	case number == 389 && transport != TransportStartTLS:
+		return "port 389 begins without TLS", "Leave the port out for LDAPS, or write transport: starttls."
+	case number == 636 && transport == TransportStartTLS:
+		return "port 636 begins with TLS", "Leave the port out for StartTLS, or write transport: ldaps."
 	}
 	return "", ""
 }

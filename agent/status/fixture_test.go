@@ -53,7 +53,10 @@ func healthy() status.Report {
 			Connected: true, ConnectedSince: at(9, 30, 1), Queue: "writeback-requests", InHand: 2, Intake: status.IntakeOpen,
 		},
 		Domains: []status.Domain{
-			{Name: "corp.example.com", Controller: "dc1.corp.example.com:636", Health: health.OK},
+			{Name: "corp.example.com", Controller: "dc1.corp.example.com:636", Health: health.OK, Controllers: []status.Controller{
+				{Address: "dc1.corp.example.com:636", State: status.ControllerInUse, Preferred: true, PDC: true, Site: "Berlin", Milliseconds: 1.26, CertificateExpires: at(8, 0, 0).AddDate(1, 0, 0)},
+				{Address: "dc2.corp.example.com:636", State: status.ControllerAway, LastError: "connection refused"},
+			}},
 			{Name: "lab.example", Controller: "dc.lab.example:636", Health: health.OK},
 		},
 		Last: &status.Request{
@@ -87,6 +90,7 @@ func sick() status.Report {
 		LastError: "amqp: \x1b[31mlink\ndetached\tforced", LastErrorAt: at(11, 59, 59),
 	}
 	r.Domains[1] = status.Domain{Name: "lab.example", Health: health.Degraded, Message: "connection refused"}
+	r.Domains[0].Controllers[1].Site = "\x1b[31mBer\nlin"
 	r.Last = &status.Request{
 		At: at(11, 58, 0), Operation: writeback.OpReset, Issuer: "portal", Verdict: writeback.NotWritten,
 		Reason: writeback.DirectoryUnavailable, Milliseconds: 10_003,

@@ -148,9 +148,9 @@ func (t *table) controllers(d Domain) {
 	if len(d.Controllers) == 0 {
 		return
 	}
-	t.section("Controllers of " + foreign(d.Name))
+	t.section(strings.Map(visible, "Controllers of "+foreign(d.Name)))
 	for _, c := range d.Controllers {
-		t.row("  "+foreign(c.Address), foreign(string(c.State)), c.role(), cmp.Or(foreign(c.Site), "-"), c.latency(), c.certificate())
+		t.row("  "+foreign(c.Address), foreign(string(c.State)), c.role(), cmp.Or(foreign(c.Site), "-"), c.latency(), cmp.Or(foreign(c.LastError), c.certificate()))
 	}
 }
 

@@ -57,7 +57,10 @@ func TestTextsFromOutsideCannotBreakTheView(t *testing.T) {
 	const hostile = "x\x1b[2J\n\r\t\x00\x9b31m"
 	report.Agent.Group, report.Agent.ID, report.Agent.Version = hostile, hostile, hostile
 	report.Relay.Queue, report.Relay.LastError, report.Relay.Intake = hostile, hostile, hostile
-	report.Domains[0] = status.Domain{Name: hostile, Controller: hostile, Health: hostile, Message: hostile}
+	report.Domains[0] = status.Domain{
+		Name: hostile, Controller: hostile, Health: hostile, Message: hostile,
+		Controllers: []status.Controller{{Address: hostile, State: hostile, Site: hostile, LastError: hostile}},
+	}
 	report.Conditions = []health.Condition{{Name: hostile, Severity: hostile, Message: hostile, Remedy: hostile, Reason: hostile}}
 	report.Last = &status.Request{Operation: hostile, Issuer: hostile, Reason: hostile, Verdict: hostile}
 	report.Reasons["x\x1b[2J"] = 1

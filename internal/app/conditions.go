@@ -99,11 +99,17 @@ func (a *Agent) judgeDomains() {
 
 // domains sums up the controllers per domain.
 func (a *Agent) domains() []domainState {
-	controllers := a.directory.Status()
+	controllers, unlisted := a.directory.Status(), a.directory.DiscoveryErrors()
 	domains := make([]domainState, 0, len(a.cfg.Domains))
 	for _, domain := range a.cfg.Domains {
 		own := slices.DeleteFunc(slices.Clone(controllers), func(c ldapwriter.ControllerStatus) bool { return c.Domain != domain.Name })
-		domains = append(domains, stateOf(domain.Name, own, a.cfg.Policy.Hints, len(a.cfg.Domains) > 1))
+		state := stateOf(domain.Name, own, a.cfg.Policy.Hints, len(a.cfg.Domains) > 1)
+		if err := unlisted[domain.Name]; err != nil {
+			state.unlisted(err)
+		}
+		state.advise(own, time.Now())
+		state.Controllers = asControllers(own)
+		domains = append(domains, state)
 	}
 	return domains
 }

@@ -32,12 +32,15 @@ func (d directoryPort) Probe(ctx context.Context, account writeback.Account, pas
 func newDirectory(cfg *config.Config, known *secrets, log logrus.FieldLogger) (*ldapwriter.Directory, error) {
 	directory := ldapwriter.Config{SearchBudget: cfg.Policy.ControllerSearch, Log: log}
 	for i, domain := range cfg.Domains {
-		roots, err := caRoots(domain)
-		if err != nil {
+		if _, err := caRoots(domain); err != nil {
 			return nil, unreadable(fmt.Sprintf("domains[%d].ca_file", i), err)
 		}
 		made := ldapwriter.DomainConfig{
-			Name: domain.Name, NetBIOSName: domain.NetBIOSName, Controllers: domain.Controllers, RootCAs: roots,
+			Name: domain.Name, NetBIOSName: domain.NetBIOSName, UPNSuffixes: domain.UPNSuffixes,
+			Controllers: domain.Controllers, Discovery: discovery(domain.Discovery), Site: domain.Discovery.Site,
+			Transport: ldapwriter.Transport(domain.Transport), Pins: domain.Pins,
+			// Read for each connection, so that an authority can be exchanged without a restart.
+			ReadRootCAs: func() (*x509.CertPool, error) { return caRoots(domain) },
 			SearchBase:  domain.SearchBase,
 			PolicyHints: ldapwriter.HintsMode(cfg.Policy.Hints), Connections: domain.Connections, WriteTimeout: cfg.Policy.WriteTimeout,
 		}
@@ -47,6 +50,14 @@ func newDirectory(cfg *config.Config, known *secrets, log logrus.FieldLogger) (*
 		directory.Domains = append(directory.Domains, made)
 	}
 	return ldapwriter.New(directory)
+}
+
+// discovery returns nil where the controllers are listed.
+func discovery(d config.Discovery) *ldapwriter.Discovery {
+	if !d.Enabled {
+		return nil
+	}
+	return &ldapwriter.Discovery{DNSServers: d.DNSServers}
 }
 
 // caRoots returns nil, the system's roots, where the domain names no file.

@@ -22,6 +22,21 @@ func StateOf(name string, controllers []ldapwriter.ControllerStatus, hints confi
 	return state.Domain, state.remedy
 }
 
+// Advise exposes what is said of the controllers of a domain that is served by one of them, or by none.
+func Advise(served string, controllers []ldapwriter.ControllerStatus, unlisted error, now time.Time) (domain status.Domain, remedy string) {
+	state := domainState{}
+	state.Name, state.Controller, state.Health = "corp.example.com", served, health.OK
+	if served == "" {
+		state.Health = health.Down
+	}
+	if unlisted != nil {
+		state.unlisted(unlisted)
+	}
+	state.advise(controllers, now)
+	state.Controllers = asControllers(controllers)
+	return state.Domain, state.remedy
+}
+
 // GuardRules exposes the rules made of a configuration, and the fields that are no names of containers.
 func GuardRules(cfg *config.Config) (rules guard.Rules, faulty []string) {
 	rules = guardRules(cfg, func(path string, _ error) { faulty = append(faulty, path) })
@@ -74,3 +89,18 @@ func BindPassword(path string, w io.Writer) (read func(context.Context) (secret.
 func LogCondition(log logrus.FieldLogger, before, after health.Condition) {
 	(&Agent{log: log}).logCondition(before, after)
 }
+
+// Keyring exposes the keys that the pipeline uses.
+type Keyring struct{ *keyring }
+
+// NewKeyring makes one on a clock of one's choice.
+func NewKeyring(cfg *config.Config, now func() time.Time) (Keyring, error) {
+	ring, err := newKeyring(cfg, now)
+	return Keyring{ring}, err
+}
+
+// Refresh looks at the files.
+func (k Keyring) Refresh() bool { return k.refresh() }
+
+// Judge brings the condition of the keys up to date.
+func (k Keyring) Judge(board *health.Board) { (&Agent{board: board, keyring: k.keyring}).judgeKeys() }
