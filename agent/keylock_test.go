@@ -73,3 +73,38 @@ func TestKeyLockStopsWaiting(t *testing.T) {
 		}
 	})
 }
+
+func TestKeyLockLetsFewWaitAndForgetsThemAfterwards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		locks := newKeyLock[string](3)
+		for range 3 { // whoever has waited makes room for others
+			done := 0
+			wait := func(key string) {
+				if release, _, err := locks.acquire(t.Context(), key); err == nil {
+					done++
+					release()
+				}
+			}
+			alice, _, _ := locks.acquire(t.Context(), "alice")
+			bob, _, _ := locks.acquire(t.Context(), "bob")
+			go wait("alice")
+			go wait("alice")
+			synctest.Wait()
+			if _, _, err := locks.acquire(t.Context(), "alice"); !errors.Is(err, errCrowded) {
+				t.Errorf("a third waits for one key: %v", err)
+			}
+			go wait("bob")
+			synctest.Wait()
+			if _, _, err := locks.acquire(t.Context(), "bob"); !errors.Is(err, errCrowded) {
+				t.Errorf("a fourth waits altogether: %v", err)
+			}
+			alice()
+			synctest.Wait()
+			bob()
+			synctest.Wait()
+			if done != 3 || len(locks.holders) != 0 || locks.waiting != 0 {
+				t.Fatalf("%d were served, %d locks are kept, %d wait", done, len(locks.holders), locks.waiting)
+			}
+		}
+	})
+}

@@ -111,6 +111,36 @@ func TestATryIsChargedAcrossACrashAndGivenBackWhenTheWriteIsFound(t *testing.T) 
 	b.must(b.BudgetSpent(b.Context(), account(1), writeback.OpChange, hourly()))
 }
 
+func TestATryIsGivenBackToItsOwnRequestOnly(t *testing.T) {
+	b := newBench(t)
+	b.try(1, writeback.OpUnlock, written())
+	claims := b.claims(1) // the same id, from another portal
+	claims.Issuer, claims.Operation = "desk", writeback.OpChange
+	_, _, err := b.Claim(b.Context(), claims)
+	b.must(err)
+	b.must(b.BeginWriting(b.Context(), claims.Key(), changeIntent(b), hourly()))
+	b.refused(b.BudgetSpent(b.Context(), account(1), writeback.OpUnlock, hourly()), ledger.ErrBudget)
+	b.must(b.Finish(b.Context(), claims.Key(), written(), true, nil))
+	b.must(b.BudgetSpent(b.Context(), account(1), writeback.OpUnlock, hourly()))
+	b.try(2, writeback.OpUnlock, written())
+	b.refused(b.BudgetSpent(b.Context(), account(1), writeback.OpUnlock, hourly()), ledger.ErrBudget) // the first one's try is still there
+}
+
+func TestABudgetMayBeConfiguredAnew(t *testing.T) {
+	b := newBench(t)
+	b.try(1, writeback.OpUnlock, written())
+	key, err := b.begin(2, writeback.OpUnlock, ledger.Budget{Tries: 5, Per: 10 * time.Minute})
+	b.must(err)
+	b.must(b.Finish(b.Context(), key, written(), true, nil))
+	b.reopen()
+	var spent *ledger.BudgetError
+	if err := b.BudgetSpent(b.Context(), account(1), writeback.OpChange, hourly()); !errors.As(err, &spent) {
+		t.Fatal(err)
+	}
+	same(t, spent.RetryAfter, start.Add(10*time.Minute))
+	b.must(b.BudgetSpent(b.Context(), account(1), writeback.OpChange, ledger.Budget{Tries: 3, Per: time.Hour}))
+}
+
 func TestTriesThatNoLongerCountAreForgotten(t *testing.T) {
 	b := newBench(t)
 	b.try(1, writeback.OpUnlock, written())
