@@ -23,7 +23,8 @@ func libraries() []library {
 		{prefix: "github.com/go-asn1-ber/asn1-ber", owners: []string{"ldapwriter/..."}},
 		// Its last release is from 2023; of its forks none could be had that is better kept. Only messages, types and cryptography
 		// are used, so that another one can take its place in one small package.
-		{prefix: "github.com/jcmturner/gokrb5/v8", owners: []string{"ldapwriter/kerberos"}},
+		{prefix: "github.com/jcmturner/gokrb5/v8", owners: []string{"ldapwriter/kerberos"}, andTests: []string{"ldapwriter"}},
+		{prefix: "github.com/jcmturner/gofork", andTests: []string{"ldapwriter/kerberos"}},
 		// SSPI: logging on as the Windows service itself. Its package kerberos is not used: it panics when it is loaded.
 		{prefix: "github.com/alexbrainman/sspi", owners: []string{"ldapwriter/kerberos"}},
 		{prefix: "github.com/Azure/azure-sdk-for-go", owners: []string{"relay/servicebus"}, andTests: azure},
