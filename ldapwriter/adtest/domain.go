@@ -1,6 +1,7 @@
 package adtest
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -89,6 +90,9 @@ const (
 	CorpOtherUser       = "nodeleg-svc@corp.example.com" // without delegation
 )
 
+// contractPeople are ordinary people for tests that leave their passwords behind, contract01 and so on.
+const contractPeople = 12
+
 // Corp is the domain of the tests and the lab: corp.example.com with a delegated service account, people of every kind of state, and names
 // with everything a distinguished name must escape. It resembles the seed of the Samba lab.
 func Corp() Domain {
@@ -110,6 +114,9 @@ func Corp() Domain {
 	}
 	for _, login := range []string{"alice", "bob", "carol", "dave", "erin"} {
 		d.Users = append(d.Users, User{Login: login})
+	}
+	for i := range contractPeople {
+		d.Users = append(d.Users, User{Login: fmt.Sprintf("contract%02d", i+1)})
 	}
 	d.Users = append(d.Users, corpStates()...)
 	d.Users = append(d.Users, corpNames()...)
