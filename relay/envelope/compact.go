@@ -53,9 +53,9 @@ func splitJWS(token []byte) (compactJWS, error) {
 	if len(token) == 0 || len(token) > MaxToken {
 		return compactJWS{}, errOversized
 	}
-	parts := bytes.Split(token, []byte("."))
-	if len(parts) != 3 {
-		return compactJWS{}, errParts
+	parts, err := splitParts(token, 3)
+	if err != nil {
+		return compactJWS{}, err
 	}
 	header, err := decodeHeader(parts[0])
 	if err != nil {
@@ -69,6 +69,15 @@ func splitJWS(token []byte) (compactJWS, error) {
 		token: token, header: header, payload: parts[1], signature: signature,
 		digest: sha256.Sum256(token[:len(parts[0])+1+len(parts[1])]),
 	}, nil
+}
+
+// splitParts cuts a compact serialization at its dots. It stops at one part too many: a token of nothing but dots would take a megabyte.
+func splitParts(text []byte, want int) ([][]byte, error) {
+	parts := bytes.SplitN(text, []byte("."), want+1)
+	if len(parts) != want {
+		return nil, errParts
+	}
+	return parts, nil
 }
 
 // decodeHeader reads the first part of either token.

@@ -140,11 +140,7 @@ func (f *fields) texts(name string, limit int, form form) []string {
 }
 
 func readTexts(value rawValue, limit int, form form) ([]string, error) {
-	if value[0] != '[' {
-		return nil, errors.New("is not an array")
-	}
-	s := scanner{text: value}
-	elements, err := s.array(1)
+	elements, err := parseArray(value)
 	if err != nil {
 		return nil, err
 	}

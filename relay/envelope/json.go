@@ -14,6 +14,8 @@ const (
 	maxElements = 64 // members of an object, elements of an array
 	// usualMembers is room for all members of most objects of the protocol.
 	usualMembers = 12
+	// usualElements is room for all elements of most arrays.
+	usualElements = 4
 )
 
 // faults of the JSON reader. None of them quotes the input, which may be a decrypted password.
@@ -25,6 +27,7 @@ var (
 	errTooDeep     = errors.New("JSON nested too deeply")
 	errTooMany     = fmt.Errorf("more than %d members or elements", maxElements)
 	errNotAnObject = errors.New("not a JSON object")
+	errNotAnArray  = errors.New("is not an array")
 	errSurrogate   = errors.New("a JSON string holds half of a surrogate pair")
 )
 
@@ -64,26 +67,39 @@ func parseObject(text []byte) (object, error) {
 	if !utf8.Valid(text) {
 		return nil, errNotUTF8
 	}
-	s := scanner{text: text}
+	s := scanner{text: text, open: make(object, 0, usualMembers)}
 	s.space()
 	if s.peek() != '{' {
 		return nil, errNotAnObject
 	}
-	members, err := s.object(1)
-	if err != nil {
+	if err := s.object(1); err != nil {
 		return nil, err
 	}
 	s.space()
 	if s.pos != len(text) {
 		return nil, errTrailing
 	}
-	return members, nil
+	return s.open, nil
+}
+
+// parseArray reads the elements of a text that is one JSON array, whose syntax was checked.
+func parseArray(text rawValue) ([]rawValue, error) {
+	if len(text) == 0 || text[0] != '[' {
+		return nil, errNotAnArray
+	}
+	s := scanner{text: text}
+	elements := make([]rawValue, 0, usualElements)
+	err := s.array(1, func(element rawValue) { elements = append(elements, element) })
+	return elements, err
 }
 
 // scanner walks over a JSON text and checks it.
 type scanner struct {
 	text []byte
 	pos  int
+	// open holds the members of all objects that are open, one object behind the other, and at the end those of the outermost one. One list
+	// serves the whole text: a hostile one of many small objects takes no more memory than its depth allows.
+	open object
 }
 
 // peek returns the next byte, 0 at the end: NUL is no valid byte of JSON syntax.
@@ -112,29 +128,29 @@ func (s *scanner) take(c byte) bool {
 	return true
 }
 
-// object reads from the opening brace to the closing one.
-func (s *scanner) object(depth int) (object, error) {
+// object reads from the opening brace to the closing one, and leaves the members at the end of open.
+func (s *scanner) object(depth int) error {
 	s.pos++
 	if s.take('}') {
-		return nil, nil
+		return nil
 	}
-	members := make(object, 0, usualMembers)
+	first := len(s.open)
 	for {
 		m, err := s.member(depth)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if _, twice := members.get(m.name); twice {
-			return nil, errDuplicate
+		if _, twice := s.open[first:].get(m.name); twice {
+			return errDuplicate
 		}
-		if members = append(members, m); len(members) > maxElements {
-			return nil, errTooMany
+		if s.open = append(s.open, m); len(s.open)-first > maxElements {
+			return errTooMany
 		}
 		if s.take('}') {
-			return members, nil
+			return nil
 		}
 		if !s.take(',') {
-			return nil, errSyntax
+			return errSyntax
 		}
 	}
 }
@@ -145,7 +161,7 @@ func (s *scanner) member(depth int) (member, error) {
 	if err != nil {
 		return member{}, err
 	}
-	name, err := unquote(quoted)
+	name, err := memberName(quoted)
 	if err != nil {
 		return member{}, err
 	}
@@ -153,7 +169,16 @@ func (s *scanner) member(depth int) (member, error) {
 		return member{}, errSyntax
 	}
 	value, err := s.value(depth)
-	return member{name: string(name), value: value}, err
+	return member{name: name, value: value}, err
+}
+
+// memberName decodes a name, in most cases without a copy in between.
+func memberName(quoted rawValue) (string, error) {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return string(quoted[1 : len(quoted)-1]), nil
+	}
+	name, err := unquote(quoted)
+	return string(name), err
 }
 
 // value reads any value, checks it to its depths and returns its text.
@@ -166,9 +191,9 @@ func (s *scanner) value(depth int) (rawValue, error) {
 		if depth >= maxDepth {
 			return nil, errTooDeep
 		}
-		_, err = s.object(depth + 1)
+		err = s.nested(depth + 1)
 	case c == '[':
-		_, err = s.array(depth)
+		err = s.array(depth, func(rawValue) {})
 	case c == '"':
 		_, err = s.quoted()
 	case c == '-' || isDigit(c):
@@ -182,29 +207,37 @@ func (s *scanner) value(depth int) (rawValue, error) {
 	return s.text[start:s.pos], nil
 }
 
-// array reads from the opening bracket to the closing one.
-func (s *scanner) array(depth int) ([]rawValue, error) {
+// nested checks an object inside another value, and forgets its members.
+func (s *scanner) nested(depth int) error {
+	outer := len(s.open)
+	err := s.object(depth)
+	s.open = s.open[:outer]
+	return err
+}
+
+// array reads from the opening bracket to the closing one, and hands out the elements.
+func (s *scanner) array(depth int, found func(element rawValue)) error {
 	if depth >= maxDepth {
-		return nil, errTooDeep
+		return errTooDeep
 	}
 	s.pos++
-	var elements []rawValue
 	if s.take(']') {
-		return elements, nil
+		return nil
 	}
-	for {
+	for count := 1; ; count++ {
 		element, err := s.value(depth + 1)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if elements = append(elements, element); len(elements) > maxElements {
-			return nil, errTooMany
+		if count > maxElements {
+			return errTooMany
 		}
+		found(element)
 		if s.take(']') {
-			return elements, nil
+			return nil
 		}
 		if !s.take(',') {
-			return nil, errSyntax
+			return errSyntax
 		}
 	}
 }

@@ -116,13 +116,9 @@ func parseKeyText(text []byte) (object, error) {
 }
 
 func parseKeyList(list rawValue) ([]PublicKey, error) {
-	if list[0] != '[' {
-		return nil, errors.New("JWK Set: keys is not an array")
-	}
-	s := scanner{text: list}
-	elements, err := s.array(1)
+	elements, err := parseArray(list)
 	if err != nil {
-		return nil, fmt.Errorf("JWK Set: %w", err)
+		return nil, fmt.Errorf("JWK Set: keys: %w", err)
 	}
 	if len(elements) == 0 {
 		return nil, errors.New("JWK Set: holds no key")

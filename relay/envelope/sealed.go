@@ -72,9 +72,9 @@ func openEntry(key openingKey, entry []byte) ([]byte, error) {
 
 // splitJWE takes a compact JWE apart and checks everything about it that can be checked without a secret.
 func splitJWE(key PublicKey, entry []byte) (compactJWE, error) {
-	parts := bytes.Split(entry, []byte("."))
-	if len(parts) != 5 {
-		return compactJWE{}, errParts
+	parts, err := splitParts(entry, 5)
+	if err != nil {
+		return compactJWE{}, err
 	}
 	header, err := decodeHeader(parts[0])
 	if err != nil {
