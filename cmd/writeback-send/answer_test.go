@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -161,6 +163,28 @@ func TestVerification(t *testing.T) {
 		}
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// TestTheDocumentationKnowsExitCodesAndMembers keeps docs/operations.md true: scripts are written by it.
+func TestTheDocumentationKnowsExitCodesAndMembers(t *testing.T) {
+	text, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"| 0 | done |", "| 1 | ", "| 2 | ", "| 3 | unknown", "| 4 | "}
+	for _, row := range classExits() {
+		want = append(want, fmt.Sprintf("| %d | refused, class `%s`: ", row.code, row.class))
+	}
+	members := reflect.TypeFor[answer]()
+	for i := range members.NumField() {
+		name, _, _ := strings.Cut(members.Field(i).Tag.Get("json"), ",")
+		want = append(want, "\n| `"+name+"` | ")
+	}
+	for _, each := range want {
+		if !strings.Contains(string(text), each) {
+			t.Errorf("docs/operations.md lacks %q", each)
 		}
 	}
 }

@@ -9,7 +9,9 @@ import (
 
 	"github.com/password-writeback/writeback/internal/writeback"
 	"github.com/password-writeback/writeback/relay/emulator"
+	"github.com/password-writeback/writeback/relay/envelope"
 	"github.com/password-writeback/writeback/relay/requester"
+	"github.com/password-writeback/writeback/relay/servicebus"
 )
 
 // accepts counts how often a session of the results queue is accepted: each time costs the namespace ten operations.
@@ -121,6 +123,8 @@ func TestCarryTakesATokenThereAndAResultBack(t *testing.T) {
 	config := requester.CarryConfig{
 		ConnectionString: b.connection, ResultsConnectionString: b.connection, RequestsQueue: requestsQueue, ResultsQueue: resultsQueue, NewConn: b.Dial,
 	}
+	b.leave(ctx, t, prepared.Claims, "e30.e30.AAAA", "another-request-of-the-session")
+	b.leave(ctx, t, prepared.Claims, "noise", prepared.Claims.ID)
 	result, err := requester.Carry(ctx, config, prepared.Token)
 	must(t, err)
 	if got := n.verify(t, result, prepared); got.Outcome.Verdict != requester.Written {
@@ -129,4 +133,18 @@ func TestCarryTakesATokenThereAndAResultBack(t *testing.T) {
 	if _, err := requester.Carry(ctx, config, []byte("noise")); writeback.ReasonOf(err) != writeback.EnvelopeMalformed {
 		t.Errorf("noise: %v", err)
 	}
+}
+
+// leave puts something that is no answer into the reply session of a request.
+func (b bus) leave(ctx context.Context, t *testing.T, claims writeback.Claims, text, correlationID string) {
+	t.Helper()
+	queue, err := servicebus.DialAgent(ctx, servicebus.AgentConfig{
+		ConnectionString: b.connection, RequestsQueue: requestsQueue, Logger: b.log, NewConn: b.Dial,
+	})
+	must(t, err)
+	defer queue.Close(ctx)
+	must(t, queue.SendResult(ctx, writeback.PendingResult{
+		Request: writeback.RequestKey{Issuer: claims.Issuer, ID: correlationID}, MessageID: envelope.NewID(), Queue: resultsQueue,
+		Session: claims.ReplySession, Token: []byte(text), Expires: time.Now().Add(time.Minute),
+	}))
 }
