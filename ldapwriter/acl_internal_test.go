@@ -25,6 +25,13 @@ func sambaDescriptor(t testing.TB) []byte {
 	return descriptor
 }
 
+// Well-known identities (MS-DTYP 2.4.2.4).
+const (
+	everyone           = "S-1-1-0"
+	principalSelf      = "S-1-5-10"
+	authenticatedUsers = "S-1-5-11"
+)
+
 const (
 	sambaDomain  = "S-1-5-21-3361329067-1088342148-1533856058"
 	sambaService = sambaDomain + "-1103"

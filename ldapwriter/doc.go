@@ -6,14 +6,22 @@
 //
 //	Resolve by guid or sid   1: a base read of <GUID=...> or <SID=...>, and beside it on the same connection the rootDSE
 //	Resolve by another id    2: a subtree search for the objectGUID (beside it the rootDSE), then the base read
-//	Write                    1: one Modify on <GUID=...>; no read after a clean success, one after a refusal without a reason
+//	Write                    1: one Modify on <GUID=...>; no read after a clean success, one after a refusal by the policy
 //	PasswordState            1: a base read, and beside it the rootDSE
 //	Probe                    a base read of the current name, then one connection with one bind
 //
 // The base read cannot be merged into the subtree search: tokenGroups and most other constructed attributes exist in
 // base reads only (MS-ADTS 3.1.1.4.5). The rootDSE is asked for the controller's clock. Requests that run beside one
 // another are separate LDAP messages on one connection: they cost the controller work, but the person no time.
-// Connections are dialled and bound once and kept; the domain's password policy is read once a minute.
+// Connections are dialled and bound once and kept; each new one asks once for the rootDSE and then, beside one another, for the controller's invocation id,
+// the index of the immutable id and dSHeuristics. The domain's password policy is read once a minute; a user's fine-grained one, where PasswordState, a refusal
+// or a preflight needs it, costs one read more.
+//
+// # Which policy applies
+//
+// The one that msDS-ResultantPSO names, else the domain's. An attribute that may not be read looks like one without a value, so the domain's policy is taken only
+// where the user's access control list shows that the delegated account may read msDS-ResultantPSO (acl.go, policy.go). In doubt nothing is known: refusals
+// are not explained and no bind is tried.
 //
 // # Must-change on Samba
 //

@@ -30,7 +30,7 @@ func (d *Directory) Preflight(ctx context.Context, account writeback.Account, op
 	if err != nil {
 		return writeback.Detail{}, err
 	}
-	attributes := append(policyQuestion(), "pwdLastSet", "objectSid", "tokenGroups", "allowedAttributesEffective")
+	attributes := append(policyQuestion(), "pwdLastSet", "allowedAttributesEffective")
 	seen, err := c.look(ctx, query{base: guidDN(account.GUID)}, attributes)
 	if err != nil {
 		return writeback.Detail{}, err
@@ -82,7 +82,7 @@ func (p *preflight) reset() (writeback.Detail, error) {
 
 var errNoHints = errors.New("the controller names no policy-hints control in supportedControl")
 
-// change: the right is asked of whoever sends the Modify, and the user's own is denied to Everyone and to Self (MS-ADTS 3.1.1.3.1.5.2).
+// change needs no delegation: the right is everybody's who knows the old password, unless it is denied (MS-ADTS 3.1.1.3.1.5).
 func (p *preflight) change() (writeback.Detail, error) {
 	if p.mayNotChange() {
 		return writeback.Detail{}, writeback.NewError(writeback.PasswordCannotChange, errors.New("the access control list denies the right to change the password"))
@@ -119,32 +119,14 @@ func (p *preflight) mayReset() error {
 	return nil
 }
 
-// mayNotChange reports whether the right to change is denied for certain, to us or to the user.
+// mayNotChange reports whether the right to change is denied for certain. "User cannot change password" denies it to Everyone, so to us too.
 func (p *preflight) mayNotChange() bool {
 	list, known := p.accessList()
 	if !known {
 		p.warn(warningRightsUnknown)
 		return false
 	}
-	return !list.grants(p.root.identities, rightControlAccess, changePasswordRight) ||
-		!list.grants(p.userIdentities(), rightControlAccess, changePasswordRight)
-}
-
-// Well-known identities (MS-DTYP 2.4.2.4).
-const (
-	everyone           = "S-1-1-0"
-	principalSelf      = "S-1-5-10"
-	authenticatedUsers = "S-1-5-11"
-)
-
-// userIdentities are those the user itself carries.
-func (p *preflight) userIdentities() []string {
-	identities := []string{everyone, principalSelf, authenticatedUsers}
-	if own, err := sidString(p.entry.GetEqualFoldRawAttributeValue("objectSid")); err == nil {
-		identities = append(identities, own)
-	}
-	groups, _ := groupSIDs(p.entry)
-	return append(identities, groups...)
+	return !list.grants(p.root.identities, rightControlAccess, changePasswordRight)
 }
 
 // accessList is known where both the list and our own identities can be read.

@@ -221,10 +221,10 @@ var reasonTable = [...]ReasonInfo{
 		Remedy:  "The person chooses a password without control characters. If it looked right, the portal damages what was typed: check its encoding.",
 	},
 	{
-		Reason: PasswordRefused, Class: ClassPassword, Verdict: NotWritten, Settlement: Complete, Retry: true, EventID: 2508, Detail: "possible",
-		Meaning: "The directory refused the password and does not say why.",
+		Reason: PasswordRefused, Class: ClassPassword, Verdict: NotWritten, Settlement: Complete, Retry: true, EventID: 2508, Detail: "possible, history_length, retry_after",
+		Meaning: "The directory refused the password and does not say why, and the policy that applies does not tell, or may not be read.",
 		Person:  "The directory refused the new password. Please choose a quite different one.",
-		Remedy:  "The person chooses a longer and quite different password. If that fails too, compare the password policy and the password filters on the controllers.",
+		Remedy:  "The person chooses a longer and quite different password. If that fails too, compare the password policy and the password filters on the controllers. Let the agent read the fine-grained policies (docs/operations.md), so that it can say more.",
 	},
 	{
 		Reason: PasswordOldIncorrect, Class: ClassPassword, Verdict: NotWritten, Settlement: Complete, Retry: true, EventID: 2509,
