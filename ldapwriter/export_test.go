@@ -54,3 +54,6 @@ func (d *Directory) AgeDiscovery(by time.Duration) {
 		domain.mu.Unlock()
 	}
 }
+
+// AccountAttributes are what Resolve reads.
+func AccountAttributes() []string { return accountAttributes() }

@@ -104,9 +104,11 @@ func (c *controller) lookOn(conn *ldap.Conn, s *session, q query, attributes []s
 	)
 	seen := sighting{root: s.root}
 	wg.Go(func() { clockErr = contained(func() (err error) { seen.clock, err = s.now(conn); return err }) })
-	wg.Go(func() {
-		policyErr = contained(func() (err error) { domain, err = c.currentPolicy(conn, s); return err })
-	})
+	if domain = c.knownPolicy(); time.Since(domain.readAt) >= policyLife {
+		wg.Go(func() {
+			policyErr = contained(func() (err error) { domain, err = c.currentPolicy(conn, s); return err })
+		})
+	}
 	entry, err := s.findEntry(conn, q, c.domain.SearchBase, attributes)
 	wg.Wait()
 	// The search's own answer counts first; the others fail without it only when the connection does.
