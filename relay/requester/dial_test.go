@@ -3,6 +3,7 @@ package requester_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,6 +56,8 @@ func (b bus) serveAs(ctx context.Context, t testing.TB, n *network, decide func(
 	})
 	must(t, err)
 	defer queue.Close(context.WithoutCancel(ctx))
+	var settling sync.WaitGroup // a message whose connection was lost takes a while to be given up
+	defer settling.Wait()
 	for ctx.Err() == nil {
 		delivery, err := queue.Receive(ctx)
 		if err != nil {
@@ -65,7 +68,7 @@ func (b bus) serveAs(ctx context.Context, t testing.TB, n *network, decide func(
 				time.Sleep(10 * time.Millisecond)
 			}
 		}
-		_ = queue.Complete(ctx, delivery)
+		settling.Go(func() { _ = queue.Complete(ctx, delivery) })
 	}
 }
 
