@@ -101,15 +101,16 @@ func (s *session) introduce(ctx context.Context) error {
 			base, attribute string
 			use             func(*ldap.Entry)
 		}{
-			{root.service, "invocationId", func(e *ldap.Entry) { s.root.invocation = invocationOf(e) }},
-			{anchorSchema + root.schema, "searchFlags", func(e *ldap.Entry) { s.root.anchorNotIndexed = notIndexed(e) }},
-			{directoryService + root.forest, "dSHeuristics", func(e *ldap.Entry) { s.root.keyNumberStuck = stuckKeyNumber(e) }},
+			{root.service, "invocationId", func(e *ldap.Entry) { root.invocation = invocationOf(e) }},
+			{anchorSchema + root.schema, "searchFlags", func(e *ldap.Entry) { root.anchorNotIndexed = notIndexed(e) }},
+			{directoryService + root.forest, "dSHeuristics", func(e *ldap.Entry) { root.keyNumberStuck = stuckKeyNumber(e) }},
 		} {
 			wg.Go(func() {
 				failures[i] = contained(func() error { return s.aside(conn, each.base, each.attribute, each.use) })
 			})
 		}
 		wg.Wait()
+		s.root = root // not before: the reads ask s.root for their controls
 		return errors.Join(failures[:]...)
 	})
 }
