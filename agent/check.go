@@ -41,7 +41,7 @@ func (p *Pipeline) preflight(ctx context.Context, j *job, operation writeback.Op
 		if ctx.Err() != nil {
 			return silent(writeback.AgentStopping, err)
 		}
-		end := refuse(err)
+		end := refuse(p.Guard.Conceal(j.claims.Issuer, err))
 		end.outcome.Verdict = writeback.NotWritten
 		return end
 	}

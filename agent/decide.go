@@ -170,7 +170,7 @@ func (p *Pipeline) readAgain(ctx context.Context, j *job) *ending {
 		if ctx.Err() != nil {
 			return silent(writeback.AgentStopping, err)
 		}
-		return refuse(err)
+		return refuse(p.Guard.Conceal(j.claims.Issuer, err))
 	}
 	j.account.Password = state
 	return nil

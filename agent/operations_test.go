@@ -185,9 +185,12 @@ func TestACheckAsksAboutWhatTheIssuerMayDo(t *testing.T) {
 }
 
 // govern restarts the agent with real rules for the portal, and makes the users ones that may be reset.
-func (w *world) govern(t *testing.T, issuer guards.IssuerRules) {
+func (w *world) govern(t *testing.T, issuer guards.IssuerRules, actors ...writeback.ActorKind) {
 	t.Helper()
-	issuer.Actors = []writeback.ActorKind{writeback.ActorSelf}
+	issuer.Actors = actors
+	if len(actors) == 0 {
+		issuer.Actors = []writeback.ActorKind{writeback.ActorSelf}
+	}
 	issuer.Identifiers = []writeback.IdentifierKind{writeback.ByUPN, writeback.BySAM, writeback.ByImmutableID}
 	rules, err := guards.New(guards.Rules{
 		Issuers: map[string]guards.IssuerRules{"portal": issuer},
@@ -269,6 +272,29 @@ func TestBeyondTheScopeEverybodyLooksAlike(t *testing.T) {
 	}
 }
 
+// A user who is deleted after being found is, for a portal with a narrow scope, out of it like any other who does not exist.
+func TestAUserWhoIsDeletedMeanwhileIsNotSaidToBe(t *testing.T) {
+	gone := writeback.NewError(writeback.UserNotFound, nil)
+	for whole, want := range map[bool]writeback.Reason{true: writeback.UserNotFound, false: writeback.PolicyOutOfScope} {
+		inWorld(t, func(t *testing.T, w *world) {
+			rules := guards.IssuerRules{Operations: []writeback.Operation{writeback.OpReset, writeback.OpCheck}, WholeDirectory: whole}
+			if !whole {
+				rules.Scope = []string{"ou=staff,dc=corp"}
+			}
+			w.govern(t, rules)
+			preflight(gone)(t, w)
+			check(t, "check", want, w.tell(aCheck()).Outcome.Reason)
+			w.answerWrites(gone)
+			check(t, "reset", want, w.tell(order{user: "alice"}).Outcome.Reason)
+			w.directory.write = nil
+			check(t, "a reset that works", writeback.ReasonOK, w.tell(order{user: "bob"}).Outcome.Reason)
+			w.directory.edit("bob", func(a *account) { a.Password.Version-- })
+			w.directory.state = func() error { return gone }
+			check(t, "a replica that lags", want, w.tell(order{user: "bob"}).Outcome.Reason)
+		})
+	}
+}
+
 func TestRulesAreAskedAgainAfterWaiting(t *testing.T) {
 	for name, c := range map[string]struct {
 		meanwhile func(*account)
@@ -320,6 +346,38 @@ func (w *world) spendBudget(t *testing.T) {
 		_, token := w.ask(change("a guess"))
 		check(t, "a guess", writeback.PasswordOldIncorrect, w.deliver(token).Reason)
 	}
+}
+
+// The issuer's rules hold for every operation but the ping, and the audit names the operator, also of what was refused.
+func TestOperatorsAreNamedAndJudged(t *testing.T) {
+	for allowed, want := range map[writeback.ActorKind]writeback.Reason{writeback.ActorAdmin: writeback.ReasonOK, writeback.ActorSelf: writeback.PolicyOperationNotAllowed} {
+		inWorld(t, func(t *testing.T, w *world) {
+			operations := []writeback.Operation{writeback.OpReset, writeback.OpChange, writeback.OpUnlock, writeback.OpCheck}
+			w.govern(t, guards.IssuerRules{Operations: operations, WholeDirectory: true}, allowed)
+			for _, operation := range operations {
+				w.directory.edit("alice", func(a *account) {
+					a.password, a.Password.LockoutTimeSet, a.Password.ChangedAt = oldPassword, operation == writeback.OpUnlock, time.Now().Add(-time.Hour)
+				})
+				request, token := w.ask(order{user: "alice", operation: operation, old: oldPassword, operator: "op-7"})
+				check(t, string(operation), want, w.deliver(token).Reason)
+				check(t, "operator", "op-7", w.operator(request))
+			}
+		})
+	}
+}
+
+// operator returns who the audit's last line about a request names.
+func (w *world) operator(request writeback.Request) (id string) {
+	w.t.Helper()
+	for entry, err := range audit.Read(w.t.Context(), w.dir+"/audit") {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if entry.Request == request.Key() {
+			id = entry.Actor.ID
+		}
+	}
+	return id
 }
 
 var _ agent.Guard = (*guards.Guard)(nil)

@@ -23,6 +23,7 @@ type order struct {
 	verifyErr error
 	openErr   error
 	signed    bool
+	operator  string // who asks for somebody else; empty: the user
 	content   string // makes the digest differ under one id
 }
 
@@ -48,6 +49,9 @@ func (w *world) ask(o order) (writeback.Request, []byte) {
 		},
 		Subject: writeback.Subject{Kind: writeback.ByUPN, Value: o.user},
 		Unlock:  true,
+	}
+	if o.operator != "" {
+		request.Actor = writeback.Actor{Kind: writeback.ActorAdmin, ID: o.operator}
 	}
 	if o.verifyErr != nil { // the operation is the last claim that is believed
 		request.Operation = ""

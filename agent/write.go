@@ -58,7 +58,7 @@ func (p *Pipeline) write(ctx context.Context, j *job) *ending {
 	case writeback.Lookup(reason).Class == writeback.ClassPassword:
 		return p.refusedPassword(ctx, j, err)
 	}
-	return refuse(err)
+	return refuse(p.Guard.Conceal(j.claims.Issuer, err)) // it may have been deleted since it was found
 }
 
 // hasReason tells what the directory said from what nobody foresaw: after that a Modify may have left.
