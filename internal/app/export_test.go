@@ -82,7 +82,7 @@ func LogOf(a *Agent) logrus.FieldLogger { return a.log }
 // BindPassword reads a bind password as the directory does, and masks it in what is written through the returned writer.
 func BindPassword(path string, w io.Writer) (read func(context.Context) (secret.Value, error), masked io.Writer, forget func() error) {
 	known := &secrets{}
-	return (&bindPassword{path: path, known: known}).read, known.writer(w), known.forget
+	return (&bindSecret{path: path, load: config.ReadSecret, known: known}).read, known.writer(w), known.forget
 }
 
 // LogCondition writes what is logged when a condition comes, changes or goes.
@@ -104,3 +104,6 @@ func (k Keyring) Refresh() bool { return k.refresh() }
 
 // Judge brings the condition of the keys up to date.
 func (k Keyring) Judge(board *health.Board) { (&Agent{board: board, keyring: k.keyring}).judgeKeys() }
+
+// WatchClock watches a clock of one's choice.
+func WatchClock(ctx context.Context, a *Agent, now func() time.Time) { a.watchClock(ctx, now) }

@@ -99,30 +99,3 @@ func readConnectionString(field, path string, known *secrets) (secret.Value, err
 	known.addConnectionString(value)
 	return value, nil
 }
-
-// bindPassword is the password of one domain's delegated account.
-type bindPassword struct {
-	path  string
-	known *secrets
-
-	mu      sync.Mutex
-	current secret.Value
-}
-
-// read reads the file anew for each connection, so that a rotated password needs no restart. All connections share the
-// value, so it is not destroyed before the agent closes: one may still be binding with it.
-func (b *bindPassword) read(context.Context) (secret.Value, error) {
-	fresh, err := config.ReadSecret(b.path)
-	if err != nil {
-		return secret.Value{}, err
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if fresh.Equal(b.current) {
-		fresh.Destroy()
-		return b.current, nil
-	}
-	b.known.own(fresh)
-	b.current = fresh
-	return fresh, nil
-}
