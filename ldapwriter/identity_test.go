@@ -32,6 +32,19 @@ func TestMail(t *testing.T) {
 	wantReason(t, err, writeback.UserAmbiguous)
 }
 
+// A contact has a person's category and may have a user's address; it is neither found nor in the way.
+func TestContactsAreNoUsers(t *testing.T) {
+	fake := startFake(t, mailbox("alice", "shared@example.com"), func(o *adtest.Options) {
+		o.Domain.Contacts = []adtest.Contact{{Name: "Alice outside", OU: "OU=Staff", Mail: "shared@example.com"}, {Name: "Supplier", OU: "OU=Staff", Mail: "sales@example.com"}}
+	})
+	d := fake.directory(t)
+	if account, err := d.Resolve(deadline(t), writeback.Subject{Kind: writeback.ByMail, Value: "shared@example.com"}); err != nil || account.SAMAccountName != "alice" {
+		t.Errorf("%q (%v)", account.SAMAccountName, err)
+	}
+	_, err := d.Resolve(deadline(t), writeback.Subject{Kind: writeback.ByMail, Value: "sales@example.com"})
+	wantReason(t, err, writeback.UserNotFound)
+}
+
 // A search by immutable id scans the whole directory until somebody makes an index; every other identifier has one.
 func TestScans(t *testing.T) {
 	for _, indexed := range []bool{false, true} {

@@ -51,6 +51,11 @@ func newDirectory(d Domain, now time.Time) (*directory, error) {
 			return nil, fmt.Errorf("user %s: %w", user.Login, err)
 		}
 	}
+	for _, contact := range d.Contacts {
+		if err := dir.addContact(contact, now); err != nil {
+			return nil, err
+		}
+	}
 	dir.protectAdministrators()
 	if err := errors.Join(dir.addPSOs(now), dir.addConfiguration(now)); err != nil {
 		return nil, err
@@ -198,6 +203,17 @@ func (d *directory) addUser(u User, now time.Time) error {
 	e.account = u.account(now)
 	d.byLogin[strings.ToLower(u.Login)] = e
 	return d.join(e, u.MemberOf)
+}
+
+func (d *directory) addContact(c Contact, now time.Time) error {
+	e, err := d.addEntry(d.nameOf(c.Name, c.OU), "", now, "top", "person", "organizationalPerson", "contact")
+	if err != nil {
+		return err
+	}
+	e.set("cn", c.Name)
+	e.set("mail", c.Mail)
+	e.set("objectCategory", "CN=Person,CN=Schema,CN=Configuration,"+d.base)
+	return nil
 }
 
 // schema returns the object classes, the category's name and the default flags of a kind.

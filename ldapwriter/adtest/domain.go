@@ -17,6 +17,7 @@ type Domain struct {
 	Users       []User
 	Delegations []Delegation
 	PSOs        []PSO
+	Contacts    []Contact
 	// AnchorIndexed: mS-DS-ConsistencyGuid has an index, which the schema does not give it.
 	AnchorIndexed bool
 	// Heuristics is dSHeuristics of the forest (MS-ADTS 6.1.1.2.4.1.2); a 17th character other than 0 stops msDS-KeyVersionNumber at 1.
@@ -74,6 +75,13 @@ type User struct {
 	Mail   string // empty: none
 	// SourceAnchor is mS-DS-ConsistencyGuid, 16 bytes; nil: not set.
 	SourceAnchor []byte
+}
+
+// Contact is a person without an account: of the category of people, but no user (MS-ADSC, class contact).
+type Contact struct {
+	Name string // CN
+	OU   string // relative; empty: CN=Users
+	Mail string
 }
 
 // Delegation lets an account reset passwords and write lockoutTime and pwdLastSet of the users below an OU.
