@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,12 +26,12 @@ func newKeys() *cobra.Command {
 }
 
 func newKeysNew() *cobra.Command {
-	var out, algorithm string
+	var out, suite string
 	cmd := &cobra.Command{
 		Use: "new", Short: "Make this portal's signing key", Args: noArguments,
 		Long: `Makes a new private signing key in a file that only its owner can read. An existing file is never overwritten.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			key, err := makeKey(out, algorithm)
+			key, err := makeKey(out, suite)
 			if err != nil {
 				return err
 			}
@@ -39,25 +40,30 @@ func newKeysNew() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "`file` to write the private key to")
-	registerAlgorithm(cmd, &algorithm)
+	cmd.Flags().StringVar(&suite, "suite", suiteEC, "algorithm of the key: `ec-1` (ES256) or rsa-1 (PS256); see docs/protocol.md")
 	return required(cmd, "out")
 }
 
-func registerAlgorithm(cmd *cobra.Command, algorithm *string) {
-	cmd.Flags().StringVar(algorithm, "algorithm", string(envelope.ES256), "`name` of the signature's algorithm: ES256, or PS256 for a portal that cannot do that")
-}
+// The suites of docs/protocol.md, as far as they concern a key that signs requests.
+const (
+	suiteEC  = "ec-1"  // ES256
+	suiteRSA = "rsa-1" // PS256
+)
 
-// generateKey makes a signing key for an algorithm that signs requests.
-func generateKey(algorithm string) (envelope.PrivateKey, error) {
-	if algorithm != string(envelope.ES256) && algorithm != string(envelope.PS256) {
-		return envelope.PrivateKey{}, usageError{"--algorithm names none that signs requests", "use ES256 or PS256"}
+// generateKey makes a signing key of a suite.
+func generateKey(suite string) (envelope.PrivateKey, error) {
+	switch suite {
+	case suiteEC:
+		return envelope.GenerateKey(envelope.ES256)
+	case suiteRSA:
+		return envelope.GenerateKey(envelope.PS256)
 	}
-	return envelope.GenerateKey(envelope.Algorithm(algorithm))
+	return envelope.PrivateKey{}, usageError{"--suite names none", "use ec-1, or rsa-1 for a portal that cannot sign with ES256"}
 }
 
 // makeKey makes a signing key and stores it in a new file.
-func makeKey(out, algorithm string) (envelope.PrivateKey, error) {
-	key, err := generateKey(algorithm)
+func makeKey(out, suite string) (envelope.PrivateKey, error) {
+	key, err := generateKey(suite)
 	if err != nil {
 		return envelope.PrivateKey{}, err
 	}
@@ -117,6 +123,7 @@ func (o *ownKeys) load() ([]ownKey, error) {
 
 func newKeysList() *cobra.Command {
 	var own ownKeys
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "list", Short: "List this portal's keys", Args: noArguments,
 		Long: `Lists this portal's keys. The active one signs; the next one will, after keys rotate --activate. A key is named by its thumbprint (RFC 7638), as
@@ -126,10 +133,14 @@ in every token and in the agents' copy.`,
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				return printKeysJSON(cmd.OutOrStdout(), keys)
+			}
 			return printKeys(cmd.OutOrStdout(), keys)
 		},
 	}
 	own.register(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
@@ -149,12 +160,31 @@ func printKeys(out io.Writer, keys []ownKey) error {
 	return table.Flush()
 }
 
+// listedKey is a key as JSON.
+type listedKey struct {
+	ID        string    `json:"id"`
+	Algorithm string    `json:"algorithm"`
+	Created   time.Time `json:"created,omitzero"`
+	State     string    `json:"state,omitempty"` // active or next; absent without a profile
+	File      string    `json:"file"`
+}
+
+func printKeysJSON(out io.Writer, keys []ownKey) error {
+	rows := make([]listedKey, 0, len(keys))
+	for _, own := range keys {
+		rows = append(rows, listedKey{
+			ID: own.key.KeyID(), Algorithm: string(own.key.Public().Algorithm()), Created: own.key.Created().UTC(), State: own.state, File: own.file,
+		})
+	}
+	return json.NewEncoder(out).Encode(map[string]any{"keys": rows})
+}
+
 func newKeysExport() *cobra.Command {
 	var own ownKeys
 	cmd := &cobra.Command{
 		Use: "export", Short: "Print the public half of the signing key as a JWK set", Args: noArguments,
-		Long: `Prints the public halves as a JWK set (RFC 7517), for the agents. With --profile it holds the next key as well, if there is one: during a
-rotation the agents accept both.`,
+		Long: `Prints the public halves as a JWK set (RFC 7517), for the agents. With --profile it holds the next key as well, if there is one; with --key
+only the keys that are named, as writeback-agent keys trust wants it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			keys, err := own.load()
 			if err != nil {

@@ -13,16 +13,16 @@ import (
 
 func newKeysRotate() *cobra.Command {
 	var (
-		link      connection
-		activate  bool
-		algorithm string
+		link     connection
+		activate bool
+		suite    string
 	)
 	cmd := &cobra.Command{
 		Use: "rotate", Short: "Change this portal's signing key, in two steps and without an outage", Args: noArguments,
 		Long: `Changes this portal's signing key:
 
   1. keys rotate makes the next key beside the one in use and enters it in the profile as next_key. The old key goes on signing.
-     Give the agents both public halves (keys export) and let each of them accept the next one.
+     Let every agent accept the next one beside it (keys export here, writeback-agent keys trust there).
   2. keys rotate --activate asks an agent for an answer to the next key. Only if one answers does the profile change: the next key
      signs from now on. Where there are several agents, make sure beforehand that each accepts it: only one of them is asked.
 
@@ -31,17 +31,17 @@ The file of the old key stays. When all agents have dropped the old key, delete 
 			if activate {
 				return activateKey(cmd, &link)
 			}
-			return prepareKey(cmd, link.path, algorithm)
+			return prepareKey(cmd, link.path, suite)
 		},
 	}
 	link.registerQueues(cmd)
 	cmd.Flags().BoolVar(&activate, "activate", false, "let the next key sign, if an agent accepts it")
-	registerAlgorithm(cmd, &algorithm)
+	cmd.Flags().StringVar(&suite, "suite", "", "algorithm of the next key: `ec-1` or rsa-1 (default: that of the old one)")
 	return required(cmd, "profile")
 }
 
 // prepareKey makes the next key.
-func prepareKey(cmd *cobra.Command, path, algorithm string) error {
+func prepareKey(cmd *cobra.Command, path, suite string) error {
 	stored, err := readProfile(path)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func prepareKey(cmd *cobra.Command, path, algorithm string) error {
 	case stored.NextKey != "":
 		return usageError{"a rotation is under way: the profile names a next_key", "end it with --activate; or remove next_key from the profile, and its file, to begin anew"}
 	}
-	key, err := generateKey(algorithm)
+	key, err := nextKey(beside(path, stored.Key), suite)
 	if err != nil {
 		return err
 	}
@@ -63,11 +63,26 @@ func prepareKey(cmd *cobra.Command, path, algorithm string) error {
 	if err := stored.save(path); err != nil {
 		return err
 	}
+	file := beside(path, stored.NextKey)
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), `next key %s in %s; the old one goes on signing
-Now give the agents both public halves: writeback-send keys export --profile %s
-When all of them accept it: writeback-send keys rotate --profile %s --activate
-`, key.KeyID(), beside(path, stored.NextKey), path, path)
+Now let every agent accept it beside the old one:
+  writeback-send keys export --key %s > next.jwks
+  writeback-agent keys trust next.jwks --issuer %s
+Then: writeback-send keys rotate --profile %s --activate
+`, key.KeyID(), file, file, stored.Issuer, path)
 	return err
+}
+
+// nextKey makes a key of a suite; of the same one as the old key's where none is named.
+func nextKey(old, suite string) (requester.PrivateKey, error) {
+	if suite != "" {
+		return generateKey(suite)
+	}
+	key, err := requester.LoadSigningKey(old)
+	if err != nil {
+		return key, err
+	}
+	return envelope.GenerateKey(key.Public().Algorithm())
 }
 
 // activateKey lets the next key sign if an agent answers to it.
@@ -93,7 +108,7 @@ func activateKey(cmd *cobra.Command, link *connection) error {
 	if err := stored.save(link.path); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s signs from now on\nLet the agents drop the old key, then delete %s.\n", client.Keys().SigningKey.KeyID(), beside(link.path, old))
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s signs from now on\nLet the agents drop the old key (writeback-agent keys trust --not-after, or keys revoke), then delete %s.\n", client.Keys().SigningKey.KeyID(), beside(link.path, old))
 	return err
 }
 
