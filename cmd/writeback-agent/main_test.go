@@ -36,6 +36,9 @@ func TestScripts(t *testing.T) {
 			"mode":       mode,
 			"eventually": eventually,
 			"public":     public,
+			"expire":     expire,
+			"keyid":      keyID,
+			"ahead":      ahead,
 		},
 	})
 }
@@ -50,6 +53,11 @@ func handOver(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
+	if err := handOverMore(env); err != nil {
+		return err
+	}
+	env.Setenv("PORTAL", key.KeyID())
+	env.Setenv("PORTAL_BEGINNING", key.KeyID()[:12])
 	for name, content := range map[string]string{
 		"portal.jwk":   string(pinned),
 		"bind.secret":  "correct horse\n",

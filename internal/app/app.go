@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -18,7 +19,6 @@ import (
 	"github.com/password-writeback/writeback/internal/logging"
 	"github.com/password-writeback/writeback/ldapwriter"
 	"github.com/password-writeback/writeback/relay"
-	"github.com/password-writeback/writeback/relay/envelope"
 	"github.com/password-writeback/writeback/relay/servicebus"
 )
 
@@ -41,7 +41,7 @@ type Agent struct {
 	since   time.Time
 	log     logrus.FieldLogger
 	secrets secrets
-	keys    []status.Key
+	keyring *keyring
 
 	board     *health.Board
 	counters  *status.Counters
@@ -53,6 +53,8 @@ type Agent struct {
 	pipeline  *agent.Pipeline
 	loop      *relay.Loop
 	listener  net.Listener
+
+	heldUntil atomic.Pointer[time.Time] // the intake is closed until then, since a part of this host was set back; nil: it is not
 
 	closers []func() error // in the order of opening
 }
@@ -79,11 +81,8 @@ func New(ctx context.Context, cfg *config.Config, options Options) (*Agent, erro
 
 // open opens the parts in the order in which they depend on one another.
 func (a *Agent) open(ctx context.Context) error {
-	own, err := loadAgentKeys(a.cfg)
-	if err != nil {
-		return err
-	}
-	if a.keys, err = Describe(own.all); err != nil {
+	var err error
+	if a.keyring, err = newKeyring(a.cfg, time.Now); err != nil {
 		return err
 	}
 	for _, part := range []func(context.Context) error{a.openStatus, a.openMemory, a.openQueue, a.openDirectory} {
@@ -91,7 +90,7 @@ func (a *Agent) open(ctx context.Context) error {
 			return err
 		}
 	}
-	return a.assemble(own)
+	return a.assemble()
 }
 
 // openStatus comes first: a socket that is taken means that another agent runs, and nothing else must be touched.
@@ -146,25 +145,19 @@ func (a *Agent) openDirectory(context.Context) error {
 }
 
 // assemble joins the opened parts.
-func (a *Agent) assemble(own agentKeys) error {
-	port, err := newEnvelope(a.cfg, own)
-	if err != nil {
-		return err
-	}
-	signer, err := envelope.NewResultSigner(a.cfg.Group+"/"+a.cfg.Agent, own.signing)
-	if err != nil {
-		return err
-	}
+func (a *Agent) assemble() error {
 	rules, err := newGuard(a.cfg)
 	if err != nil {
 		return err
 	}
 	a.pipeline, err = agent.New(agent.Config{
 		Group: a.cfg.Group, Agent: a.cfg.Agent, Queues: resultsQueues(a.cfg),
-		Envelope: port, Signer: signer, Directory: directoryPort{a.directory}, Guard: rules, Ledger: a.ledger, Audit: a.audit,
+		Envelope: a.keyring, Signer: a.keyring, Directory: directoryPort{a.directory}, Guard: rules, Ledger: a.ledger, Audit: a.audit,
 		Health: a.board, Recorder: a.recorder, Now: time.Now, Log: a.log,
+		UserBudget: ledger.Budget{Tries: a.cfg.Policy.UserBudget.Failures, Per: a.cfg.Policy.UserBudget.Per},
 		Limits: agent.Limits{
-			Skew: a.cfg.Policy.ClockSkew, WriteTimeout: a.cfg.Policy.WriteTimeout, ControllerSearch: a.cfg.Policy.ControllerSearch,
+			Waiting: max(1, a.cfg.Relay.Concurrency/2),
+			Skew:    a.cfg.Policy.ClockSkew, WriteTimeout: a.cfg.Policy.WriteTimeout, ControllerSearch: a.cfg.Policy.ControllerSearch,
 		},
 	})
 	if err != nil {

@@ -43,6 +43,7 @@ func (a *Agent) judge() {
 	a.judgeRelay(stats)
 	a.judgeOutbox(stats)
 	a.judgeDomains()
+	a.judgeKeys()
 	foreign := a.recorder.notSealing()
 	for _, issuer := range a.cfg.Issuers {
 		a.judgeIssuer(issuer.ID, slices.Contains(foreign, issuer.ID))

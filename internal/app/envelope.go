@@ -1,11 +1,9 @@
 package app
 
 import (
-	"errors"
 	"time"
 
 	"github.com/password-writeback/writeback/agent"
-	"github.com/password-writeback/writeback/agent/config"
 	"github.com/password-writeback/writeback/internal/writeback"
 	"github.com/password-writeback/writeback/relay/envelope"
 )
@@ -14,20 +12,6 @@ import (
 type openerPort struct {
 	opener *envelope.Opener
 	limits envelope.Limits
-}
-
-func newEnvelope(cfg *config.Config, own agentKeys) (openerPort, error) {
-	var faults objections
-	issuers := issuerKeys(cfg, faults.add)
-	if err := errors.Join(faults...); err != nil {
-		return openerPort{}, err
-	}
-	opener, err := envelope.NewOpener(envelope.OpenerConfig{Group: cfg.Group, Issuers: issuers, SealingKeys: own.sealing})
-	if err != nil {
-		return openerPort{}, err
-	}
-	limits := envelope.Limits{MaxLife: cfg.Policy.MaxRequestLife, Skew: cfg.Policy.ClockSkew}
-	return openerPort{opener: opener, limits: limits}, nil
 }
 
 // Verify implements agent.Envelope.

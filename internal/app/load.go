@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"github.com/password-writeback/writeback/agent/config"
 	"github.com/password-writeback/writeback/internal/writeback"
+	"github.com/password-writeback/writeback/relay/envelope"
 	"github.com/password-writeback/writeback/relay/servicebus"
 )
 
@@ -49,11 +52,9 @@ func absolute(path string) string {
 func inspect(cfg *config.Config, known []config.Fault) []config.Fault {
 	in := &inspection{known: known}
 	in.connectionStrings(cfg.Relay)
-	issuerKeys(cfg, in.add)
-	if _, err := loadAgentKeys(cfg); err != nil {
-		in.add("keys_dir", err)
-	}
+	in.keys(cfg)
 	guardRules(cfg, in.add)
+	in.keytabs(cfg)
 	if len(known) == 0 && len(in.found) == 0 {
 		in.wholes(cfg)
 	}
@@ -118,10 +119,7 @@ func dialFaults(access servicebus.AgentConfig) []error {
 
 // wholes builds the parts that no single field can be blamed for, and throws them away.
 func (in *inspection) wholes(cfg *config.Config) {
-	own, err := loadAgentKeys(cfg)
-	if err == nil {
-		_, err = newEnvelope(cfg, own)
-	}
+	_, err := newKeyring(cfg, time.Now)
 	in.add("issuers", err)
 	_, err = newGuard(cfg)
 	in.add("", err)
@@ -130,6 +128,29 @@ func (in *inspection) wholes(cfg *config.Config) {
 		err = directory.Close()
 	}
 	in.add("domains", err)
+}
+
+// keys looks at the agent's own keys and at those of the portals: each must have one, from a file or pinned by command. That all of them
+// have expired or were revoked is no fault of the configuration; the status shows it.
+func (in *inspection) keys(cfg *config.Config) {
+	configured := ConfiguredKeys(cfg, in.add)
+	files, err := ReadKeyFiles(cfg)
+	if err != nil {
+		in.add("keys_dir", err)
+		return
+	}
+	if err := files.check(time.Now()); err != nil {
+		in.add("keys_dir", err)
+	}
+	for i, issuer := range cfg.Issuers {
+		pinned := slices.ContainsFunc(files.Trust.Keys, func(k envelope.TrustedKey) bool { return k.Issuer == issuer.ID })
+		if len(issuer.Keys) == 0 && len(configured[issuer.ID]) == 0 && !pinned && issuer.ID != "" {
+			in.add(fmt.Sprintf("issuers[%d].keys", i), &writeback.Error{
+				Reason: writeback.AgentMisconfigured, Cause: errors.New("no key of this portal is known"),
+				Hint: fmt.Sprintf("Pin one (writeback-agent keys trust --issuer %s FILE), or name a file with a public key of the portal (JWK).", issuer.ID),
+			})
+		}
+	}
 }
 
 // silent is the logger of parts that are thrown away.
@@ -180,3 +201,5 @@ func unreadable(field string, err error) error {
 type objections []error
 
 func (o *objections) add(path string, err error) { *o = append(*o, fmt.Errorf("%s: %w", path, err)) }
+
+func (o *objections) join() error { return errors.Join(*o...) }

@@ -81,6 +81,12 @@ func TestLoadHasEveryRoomJudgeWhatItWillUse(t *testing.T) {
 			func(t *testing.T, in *installation) { in.removeKey(t, envelope.UseSeal) },
 			map[string]string{"keys_dir": "no sealing key"},
 		},
+		"a portal without a key": {
+			func(t *testing.T, in *installation) {
+				in.edit(t, "config.yaml", "issuers:\n", "issuers:\n  - {id: other}\n")
+			},
+			map[string]string{"issuers[0].keys": "no key of this portal is known"},
+		},
 		"a name that only looks like one": {
 			func(t *testing.T, in *installation) { in.edit(t, "config.yaml", `"OU=Staff,`, `"OU=St\\zz,`) },
 			map[string]string{"domains[0].scope.include[0]": "a backslash must stand before"},
@@ -187,7 +193,8 @@ func (in *installation) removeKey(t *testing.T, use envelope.Use) {
 	t.Helper()
 	for _, key := range in.public {
 		if key.Use() == use {
-			check(t, os.Remove(in.path("state/keys/"+key.KeyID()+".jwk")))
+			name := map[envelope.Use]string{envelope.UseSeal: "sealing-", envelope.UseSign: "signing-"}[use]
+			check(t, os.Remove(in.path("state/keys/"+name+key.KeyID()+".jwk")))
 		}
 	}
 }

@@ -27,7 +27,7 @@ func (a *Agent) report() status.Report {
 		Relay: status.Relay{
 			Connected: stats.Connected, Queue: a.cfg.Relay.RequestsQueue, InHand: stats.InHand, Intake: intake(stats.Intake),
 		},
-		Outbox: stats.OutboxPending, Keys: a.keys, NotSealing: a.recorder.notSealing(),
+		Outbox: stats.OutboxPending, NotSealing: a.recorder.notSealing(),
 	}
 	if stats.Connected {
 		report.Relay.ConnectedSince = stats.ConnectedSince // an error from before no longer matters
@@ -37,6 +37,7 @@ func (a *Agent) report() status.Report {
 	for _, domain := range a.domains() {
 		report.Domains = append(report.Domains, domain.Domain)
 	}
+	a.reportKeys(&report)
 	a.counters.Fill(&report)
 	if remembered, err := a.ledger.Stats(context.Background()); err == nil {
 		report.Unresolved = remembered.Unresolved

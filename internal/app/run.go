@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -16,7 +17,7 @@ import (
 // Run finds out about what an earlier process left behind, serves until ctx ends, and drains. It returns nil after an
 // orderly stop. An Agent runs once.
 func (a *Agent) Run(ctx context.Context) error {
-	if err := a.audit.Append(ctx, audit.Event{Kind: audit.KindStart, Note: "version " + a.version}); err != nil {
+	if err := a.begin(ctx); err != nil {
 		return unlessStopped(ctx, err)
 	}
 	err := unlessStopped(ctx, a.pipeline.Recover(ctx))
@@ -29,6 +30,18 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.pipeline.Close()
 	a.log.Info("agent stopped")
 	return errors.Join(err, a.audit.Append(context.WithoutCancel(ctx), audit.Event{Kind: audit.KindStop}))
+}
+
+// begin compares what is remembered with what was recorded, and records the start.
+func (a *Agent) begin(ctx context.Context) error {
+	before, err := a.readHistory(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.audit.Append(ctx, audit.Event{Kind: audit.KindStart, Note: "version " + a.version}); err != nil {
+		return err
+	}
+	return a.checkSnapshot(ctx, before)
 }
 
 // unlessStopped returns err, except where it only says that ctx has ended.
@@ -45,6 +58,8 @@ func (a *Agent) serve(ctx context.Context) error {
 	var companions sync.WaitGroup
 	companions.Go(func() { a.pipeline.Maintain(beside) })
 	companions.Go(func() { a.monitor(beside) })
+	companions.Go(func() { a.watchKeys(beside) })
+	companions.Go(func() { a.watchClock(beside, time.Now) })
 	companions.Go(func() {
 		if err := (&status.Server{Source: a.report, Log: a.log}).Serve(beside, a.listener); err != nil {
 			logging.WithError(a.log, err).Error("status is not available until the agent is restarted")
