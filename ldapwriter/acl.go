@@ -18,9 +18,9 @@ const (
 
 // What rights are about, by GUID: control access rights (MS-ADTS 5.1.3.2.1) and attributes (schemaIDGUID).
 const (
-	resetPasswordRight  = "00299570-246d-11d0-a768-00aa006e0529" // User-Force-Change-Password
-	changePasswordRight = "ab721a53-1e2f-11d0-9819-00aa0040529b" // User-Change-Password
-	resultantPSOID      = "b77ea093-88d0-4780-9a98-911f8e8b1dca" // msDS-ResultantPSO, in no property set (MS-ADA2 2.452)
+	rightToReset   = "00299570-246d-11d0-a768-00aa006e0529" // User-Force-Change-Password
+	rightToChange  = "ab721a53-1e2f-11d0-9819-00aa0040529b" // User-Change-Password
+	resultantPSOID = "b77ea093-88d0-4780-9a98-911f8e8b1dca" // msDS-ResultantPSO, in no property set (MS-ADA2 2.452)
 )
 
 // acl is the access control list of an object, as far as the question goes who may do what to it.

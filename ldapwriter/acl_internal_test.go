@@ -50,11 +50,11 @@ func TestAccessListOfARealUser(t *testing.T) {
 		object string
 		want   bool
 	}{
-		"the delegated account resets":      {service, rightControlAccess, resetPasswordRight, true},
-		"nobody else does":                  {[]string{everyone, authenticatedUsers, preWindows}, rightControlAccess, resetPasswordRight, false},
-		"domain admins do":                  {[]string{sambaDomain + "-512"}, rightControlAccess, resetPasswordRight, true},
-		"everybody is denied the change":    {service, rightControlAccess, changePasswordRight, false},
-		"the user too":                      {[]string{principalSelf}, rightControlAccess, changePasswordRight, false},
+		"the delegated account resets":      {service, rightControlAccess, rightToReset, true},
+		"nobody else does":                  {[]string{everyone, authenticatedUsers, preWindows}, rightControlAccess, rightToReset, false},
+		"domain admins do":                  {[]string{sambaDomain + "-512"}, rightControlAccess, rightToReset, true},
+		"everybody is denied the change":    {service, rightControlAccess, rightToChange, false},
+		"the user too":                      {[]string{principalSelf}, rightControlAccess, rightToChange, false},
 		"the policy's name may be read":     {service, rightReadProperty, resultantPSOID, true},
 		"not outside pre-Windows 2000":      {[]string{everyone, authenticatedUsers}, rightReadProperty, resultantPSOID, false},
 		"an inherit-only grant is no grant": {[]string{"S-1-3-0"}, rightReadProperty, resultantPSOID, false},

@@ -113,7 +113,7 @@ func (p *preflight) mayReset() error {
 		p.warn(warningRightsUnknown)
 		return nil
 	}
-	if !list.grants(p.root.identities, rightControlAccess, resetPasswordRight) {
+	if !list.grants(p.root.identities, rightControlAccess, rightToReset) {
 		return denied("the access control list does not grant the right Reset Password")
 	}
 	return nil
@@ -126,7 +126,7 @@ func (p *preflight) mayNotChange() bool {
 		p.warn(warningRightsUnknown)
 		return false
 	}
-	return !list.grants(p.root.identities, rightControlAccess, changePasswordRight)
+	return !list.grants(p.root.identities, rightControlAccess, rightToChange)
 }
 
 // accessList is known where both the list and our own identities can be read.
