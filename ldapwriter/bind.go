@@ -92,7 +92,7 @@ func connectionHint(err error) string {
 	case errors.As(err, &authority):
 		return "The controller's certificate is signed by an authority that is not trusted: set domains[].ca_file to the file of its issuing authority."
 	case errors.As(err, &hostname):
-		return "The controller's certificate does not carry the name it is listed under: list it by a name in its certificate."
+		return "The controller's certificate does not carry the name it must: that it is listed by or, where DNS named it, the domain's. Correct the list or the certificate, or pin it."
 	case errors.As(err, &invalid):
 		return "The controller's certificate is not valid: see the cause."
 	}

@@ -1,4 +1,4 @@
-// Package ldapwriter finds user accounts in Active Directory and writes passwords into it, over verified LDAPS.
+// Package ldapwriter finds user accounts in Active Directory and writes passwords into it, over verified TLS.
 //
 // # Round trips
 //
@@ -22,6 +22,13 @@
 // The one that msDS-ResultantPSO names, else the domain's. An attribute that may not be read looks like one without a value, so the domain's policy is taken only
 // where the user's access control list shows that the delegated account may read msDS-ResultantPSO (acl.go, policy.go). In doubt nothing is known: refusals
 // are not explained and no bind is tried.
+//
+// # Controllers
+//
+// A domain's controllers are listed, or found by DNS (discovery.go, domain.go). Every request goes to the first in the order of preference that is in good
+// standing (failover.go, standing.go): one that gave no answer is left for the others, asked again in the background, and on trial for a while when it is
+// back. Each has its own pool (pool.go); whoever waits in it when the controller stops answering is sent to the next one. What was read from a controller is
+// written on that controller or not at all. What a controller must show of itself is in trust.go, which domain is asked for whom in routing.go.
 //
 // # Must-change on Samba
 //

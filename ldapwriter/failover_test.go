@@ -176,7 +176,7 @@ func TestWaitersLeaveAControllerThatHangs(t *testing.T) {
 	second := first.peer(t, "dc2")
 	d := pair(t, first, second, func(c *ldapwriter.DomainConfig) { c.Connections = 1 })
 	defer first.fake.Inject(adtest.Fault{On: adtest.OnBind, Effect: adtest.Hang})()
-	const requests = 6
+	const requests = 24
 	results := make(chan error, requests)
 	for range requests {
 		go func() {

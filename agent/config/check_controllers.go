@@ -56,7 +56,7 @@ func (c checker) pins(path string, pins []string) {
 		encoded, prefixed := strings.CutPrefix(pin, "sha256/")
 		digest, err := base64.StdEncoding.Strict().DecodeString(encoded)
 		if !prefixed || err != nil || len(digest) != sha256.Size {
-			c.add(element(path, i), "not a pin", "Write sha256/ and the base64 of the SHA-256 of the certificate's public key; when a certificate is refused, the agent shows its pin.")
+			c.add(element(path, i), "not a pin", "Write sha256/ and the base64 of the SHA-256 of the certificate's public key; docs/operations.md shows how to compute it.")
 		}
 	}
 	unique(c, path, "", pins, func(pin string) string { return pin })
