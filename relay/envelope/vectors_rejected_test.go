@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -142,6 +143,9 @@ func (m *maker) rejectedCurveSignatures() []recipe {
 			der, err := asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(s[:32]), new(big.Int).SetBytes(s[32:])})
 			must(m.t, err)
 			return der
+		})},
+		{name: "signature-s-leading-zero", description: "A zero byte before s: the same number.", token: signatureBytes(m.t, func(s []byte) []byte {
+			return slices.Concat(s[:32], []byte{0}, s[32:])
 		})},
 		{name: "signature-s-zero", description: "s is 0.", token: signatureBytes(m.t, func(s []byte) []byte { return append(s[:32], make([]byte, 32)...) })},
 		{name: "signature-r-is-the-order", description: "r is the order of the group, which stands for 0.", token: signatureBytes(m.t, func(s []byte) []byte {
