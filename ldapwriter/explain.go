@@ -17,6 +17,7 @@ import (
 const (
 	possibleHistory = "in_history" // the history is kept secret
 	possibleFilter  = "filter"     // a password filter installed on the controller
+	possibleSimple  = "too_simple" // too few kinds of characters, if some in it count for none
 	possibleRecent  = "too_recent" // the minimum age has not passed; sources differ on whether a reset must obey it
 )
 
@@ -50,13 +51,13 @@ func (c *controller) explain(ctx context.Context, refusal *writeback.Error, acco
 
 // conclude finds the reason of a bare refusal.
 func (s sighting) conclude(tried attempt) (writeback.Reason, writeback.Detail) {
-	units, classes := measure(tried.Change)
+	units, least, most := measure(tried.Change)
 	switch {
 	case !s.policy.known:
 		return writeback.PasswordRefused, writeback.Detail{Possible: []string{possibleHistory, possibleFilter}}
 	case units < s.policy.minLength:
 		return writeback.PasswordTooShort, writeback.Detail{}
-	case s.policy.complexity && classes < requiredClasses:
+	case s.policy.complexity && most < requiredClasses:
 		return writeback.PasswordTooSimple, writeback.Detail{}
 	case s.policy.complexity && containsName(tried.Change, s.entry):
 		return writeback.PasswordContainsName, writeback.Detail{}
@@ -65,7 +66,11 @@ func (s sighting) conclude(tried attempt) (writeback.Reason, writeback.Detail) {
 	case tried.Operation == writeback.OpChange && s.policy.history > 0 && tried.Password.Equal(tried.OldPassword):
 		return writeback.PasswordInHistory, writeback.Detail{} // the old one was right, or the answer would have been another
 	}
-	return writeback.PasswordRefused, s.openQuestions(tried)
+	detail := s.openQuestions(tried)
+	if s.policy.complexity && least < requiredClasses {
+		detail.Possible = append(detail.Possible, possibleSimple)
+	}
+	return writeback.PasswordRefused, detail
 }
 
 // openQuestions lists what a password that obeys every rule that can be checked may have been refused for.
@@ -114,27 +119,45 @@ func (s sighting) youngUntil() time.Time {
 // requiredClasses of character classes a complex password has (MS-SAMR 3.1.1.7.2; Microsoft: "Password must meet complexity requirements").
 const requiredClasses = 3
 
-// measure returns the new password's length in UTF-16 units and the number of its character classes.
-func measure(change writeback.Change) (units, classes int) {
+// measure returns the new password's length in UTF-16 units and the least and the most character classes that a controller may see in it:
+// characters that Microsoft's list does not place may count for one or for none.
+func measure(change writeback.Change) (units, least, most int) {
 	change.Password.Use(func(plain []byte) {
-		var present [5]bool
+		var present [unplaced]bool
+		odd := 0
 		for _, r := range string(plain) {
 			units += utf16.RuneLen(r)
-			present[classOf(r)] = true
+			if class := classOf(r); class < unplaced {
+				present[class] = true
+			} else {
+				odd++
+			}
 		}
 		for _, one := range present {
 			if one {
-				classes++
+				least++
 			}
 		}
+		most = min(least+odd, unplaced)
 	})
-	return units, classes
+	return units, least, most
 }
 
-// classOf numbers the character classes: upper case, lower case, digits, letters without case as in Asian scripts, and everything else.
+// unplaced is the number of character classes, and that of a character in none: currency signs are not symbols here, the space is not in
+// the list, and digits are the ten of ASCII.
+const unplaced = 5
+
+// symbols are the "special characters" of Microsoft's "Password must meet complexity requirements".
+const symbols = "~!@#$%^&*_-+=`|\\(){}[]:;\"'<>,.?/"
+
+// classOf numbers the character classes: upper case, lower case, digits, symbols, and letters without case as in Asian scripts.
 func classOf(r rune) int {
 	return slices.IndexFunc([]func(rune) bool{
-		unicode.IsUpper, unicode.IsLower, unicode.IsDigit, unicode.IsLetter, func(rune) bool { return true },
+		unicode.IsUpper, unicode.IsLower,
+		func(r rune) bool { return '0' <= r && r <= '9' },
+		func(r rune) bool { return strings.ContainsRune(symbols, r) },
+		unicode.IsLetter,
+		func(rune) bool { return true },
 	}, func(is func(rune) bool) bool { return is(r) })
 }
 

@@ -90,7 +90,10 @@ func (p Policy) tooYoung(a *account, now time.Time) bool {
 	return p.MinAge > 0 && !a.pwdLastSet.IsZero() && now.Before(a.pwdLastSet.Add(p.MinAge))
 }
 
-// complexEnough is Microsoft's rule: three of five classes of characters, and no name in it.
+// symbols are the special characters that Microsoft lists; currency signs and the space are none.
+const symbols = "~!@#$%^&*_-+=`|\\(){}[]:;\"'<>,.?/"
+
+// complexEnough is Microsoft's rule ("Password must meet complexity requirements"): three of five classes of characters, and no name in it.
 func complexEnough(a *account, password string) bool {
 	classes := make(map[string]bool)
 	for _, r := range password {
@@ -99,12 +102,12 @@ func complexEnough(a *account, password string) bool {
 			classes["upper"] = true
 		case unicode.IsLower(r):
 			classes["lower"] = true
-		case unicode.IsDigit(r):
+		case '0' <= r && r <= '9':
 			classes["digit"] = true
+		case strings.ContainsRune(symbols, r):
+			classes["symbol"] = true
 		case unicode.IsLetter(r):
 			classes["letter"] = true
-		default:
-			classes["symbol"] = true
 		}
 	}
 	return len(classes) >= 3 && !containsName(a, password)

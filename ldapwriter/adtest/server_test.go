@@ -172,6 +172,8 @@ func TestPasswordRules(t *testing.T) {
 		"reset":             {"alice", []func(*ldap.ModifyRequest){value(ldap.ReplaceAttribute, fresh)}, 0, "", 1},
 		"too short":         {"alice", []func(*ldap.ModifyRequest){value(ldap.ReplaceAttribute, quoted("Aa7!"))}, 53, "0000052D: SvcErr", 0},
 		"too simple":        {"alice", []func(*ldap.ModifyRequest){value(ldap.ReplaceAttribute, quoted("lowercaseonly"))}, 53, "0000052D: SvcErr", 0},
+		"spaces count not":  {"alice", []func(*ldap.ModifyRequest){value(ldap.ReplaceAttribute, quoted("lower case 7"))}, 53, "0000052D: SvcErr", 0},
+		"Asian letters do":  {"alice", []func(*ldap.ModifyRequest){value(ldap.ReplaceAttribute, quoted("lower山田太郎7"))}, 0, "", 1},
 		"holds the login":   {"alice", []func(*ldap.ModifyRequest){value(ldap.ReplaceAttribute, quoted("Xx-aLICe-2026"))}, 53, "0000052D: SvcErr", 0},
 		"not quoted":        {"alice", []func(*ldap.ModifyRequest){value(ldap.ReplaceAttribute, fresh[2:])}, 53, "0000001F: SvcErr", 0},
 		"UTF-8":             {"alice", []func(*ldap.ModifyRequest){value(ldap.ReplaceAttribute, `"`+newPassword+`"`)}, 53, "0000001F: SvcErr", 0},
