@@ -20,8 +20,8 @@ type authority struct {
 	pem         []byte
 }
 
-// lifetime of certificates. They start an hour early, for clocks that are behind.
-const lifetime = 30 * 24 * time.Hour
+// lifetime of certificates: well beyond the time at which an agent warns of their end. They start an hour early, for clocks that are behind.
+const lifetime = 90 * 24 * time.Hour
 
 func newAuthority() (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
