@@ -13,6 +13,17 @@ func (d *Directory) AgeConnections(by time.Duration) {
 	})
 }
 
+// EndTickets makes the tickets of idle connections end.
+func (d *Directory) EndTickets() {
+	d.eachController(func(c *controller) {
+		c.pool.mu.Lock()
+		defer c.pool.mu.Unlock()
+		for _, s := range c.pool.idle {
+			s.usableUntil = time.Now()
+		}
+	})
+}
+
 // AgeFailures makes failures of controllers, and refusals of binds, look older.
 func (d *Directory) AgeFailures(by time.Duration) {
 	for _, domain := range d.domains {
@@ -57,3 +68,12 @@ func (d *Directory) AgeDiscovery(by time.Duration) {
 
 // AccountAttributes are what Resolve reads.
 func AccountAttributes() []string { return accountAttributes() }
+
+// ProbedByKerberos exposes how a KDC's answer to a probe is judged.
+func ProbedByKerberos(counted bool, err error) (result ProbeResult, final bool) {
+	result, final, _ = probedByKerberos(counted, err)
+	return result, final
+}
+
+// BindFailure exposes what a failed bind is said to mean.
+func BindFailure(err error) error { return bindFailure(err) }

@@ -231,3 +231,47 @@ func TestProbeByKerberos(t *testing.T) {
 		})
 	}
 }
+
+// A bind follows only where it cannot be the second wrong password: no proof left, or the KDC took it for right.
+func TestWhatAKDCsAnswerProves(t *testing.T) {
+	refusal := func(code kerberos.Code) error { return &kerberos.Refusal{Code: code} }
+	for name, row := range map[string]struct {
+		counted bool
+		err     error
+		want    ldapwriter.ProbeResult
+		final   bool
+	}{
+		"a ticket":                 {true, nil, ldapwriter.ProbeOurs, true},
+		"a ticket without a proof": {false, nil, ldapwriter.ProbeOurs, true},
+		"wrong":                    {true, refusal(kerberos.WrongKey), ldapwriter.ProbeNotOurs, true},
+		"expired, on Windows":      {true, refusal(kerberos.PasswordExpired), ldapwriter.ProbeInconclusive, false},
+		"expired, on Samba":        {false, refusal(kerberos.PasswordExpired), ldapwriter.ProbeInconclusive, false},
+		"locked after the proof":   {true, refusal(kerberos.Revoked), ldapwriter.ProbeInconclusive, true},
+		"clocks":                   {true, refusal(kerberos.ClockSkew), ldapwriter.ProbeInconclusive, true},
+		"wrong, before any proof":  {false, refusal(kerberos.WrongKey), ldapwriter.ProbeInconclusive, false},
+		"no answer to the proof":   {true, context.DeadlineExceeded, ldapwriter.ProbeInconclusive, true},
+		"a forged reply":           {true, kerberos.ErrNotProven, ldapwriter.ProbeInconclusive, true},
+		"not reached":              {false, kerberos.ErrNotReached, ldapwriter.ProbeInconclusive, false},
+	} {
+		if got, final := ldapwriter.ProbedByKerberos(row.counted, row.err); got != row.want || final != row.final {
+			t.Errorf("%s: %s, final %v", name, got, final)
+		}
+	}
+}
+
+// The remedy of each refusal names what to do about it.
+func TestRemediesOfKDCsRefusals(t *testing.T) {
+	for code, want := range map[kerberos.Code]string{
+		kerberos.UnknownService: "servicePrincipalName", kerberos.ClockSkew: "1h0m0s", kerberos.NoSuchEncryption: "msDS-SupportedEncryptionTypes",
+		kerberos.PasswordExpired: "expired", kerberos.WrongRealm: "sAMAccountName", 60: "see the cause",
+	} {
+		err := ldapwriter.BindFailure(&kerberos.Refusal{Code: code, Ahead: time.Hour})
+		wantReason(t, err, writeback.DirectoryAccessDenied)
+		if hint := asError(t, err).Hint; !strings.Contains(hint, want) {
+			t.Errorf("%d: %q, want %q in it", code, hint, want)
+		}
+	}
+	for _, err := range []error{kerberos.ErrSecurityLayer, kerberos.ErrNotMutual, kerberos.ErrNotProven} {
+		wantReason(t, ldapwriter.BindFailure(err), writeback.DirectoryAccessDenied)
+	}
+}

@@ -58,6 +58,11 @@ func (d *Directory) Probe(ctx context.Context, account writeback.Account, passwo
 // probeByKerberos asks the controller's own KDC. final is false where a bind may still follow.
 func (c *controller) probeByKerberos(ctx context.Context, login string, password secret.Value) (result ProbeResult, final bool, err error) {
 	counted, err := kerberos.Check(ctx, c.kdcDialer(), kdcOf(c.address), login, strings.ToUpper(c.domain.Name), password)
+	return probedByKerberos(counted, err)
+}
+
+// probedByKerberos judges a KDC's answer; counted says whether it may have counted a wrong password.
+func probedByKerberos(counted bool, err error) (result ProbeResult, final bool, failure error) {
 	var refusal *kerberos.Refusal
 	switch {
 	case err == nil:

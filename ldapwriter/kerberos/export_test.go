@@ -1,6 +1,11 @@
 package kerberos
 
-import "github.com/jcmturner/gokrb5/v8/types"
+import (
+	"crypto/sha256"
+	"time"
+
+	"github.com/jcmturner/gokrb5/v8/types"
+)
 
 // Key is one entry of a keytab.
 type Key struct {
@@ -49,4 +54,9 @@ func Sent(c Context) (seconds int64, microseconds int) {
 		return 0, 0
 	}
 	return i.sent.CTime.Unix(), i.sent.Cusec
+}
+
+// Keep lets a client keep a ticket that was got with a keytab and ends at a time.
+func (c *Client) Keep(keytab []byte, spn string, ends time.Time) {
+	c.keep(sha256.Sum256(keytab), spn, granted{ends: ends})
 }

@@ -220,3 +220,41 @@ func TestAHangingKDCIsGivenUp(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A ticket is kept until shortly before its end, and as long as the keytab stays the same.
+func TestTicketsAreKeptAndRenewed(t *testing.T) {
+	content := keytab(entry(kerberos.Key{Principal: "alice", Realm: realm, Version: 1, Type: 18, Value: strings.Repeat("k", 32)}))
+	other := keytab(entry(kerberos.Key{Principal: "alice", Realm: realm, Version: 2, Type: 18, Value: strings.Repeat("l", 32)}))
+	for name, row := range map[string]struct {
+		ends   time.Duration
+		keytab []byte
+		spn    string
+		forget bool
+		kept   bool
+	}{
+		"fresh":           {10 * time.Hour, content, "ldap/dc1", false, true},
+		"near its end":    {9 * time.Minute, content, "ldap/dc1", false, false},
+		"a new keytab":    {10 * time.Hour, other, "ldap/dc1", false, false},
+		"another service": {10 * time.Hour, content, "ldap/dc2", false, false},
+		"thrown away":     {10 * time.Hour, content, "ldap/dc1", true, false},
+	} {
+		client := kerberos.Client{User: "alice", Realm: realm}
+		ends := time.Now().Add(row.ends)
+		client.Keep(content, "ldap/dc1", ends)
+		if row.forget {
+			client.Forget()
+		}
+		asked := false
+		dial := func(context.Context, string, string) (net.Conn, error) {
+			asked = true
+			return nil, errors.New("no KDC today")
+		}
+		ticket, err := client.Ticket(t.Context(), dial, secret.New(row.keytab), row.spn, []string{"kdc:88"})
+		if asked == row.kept || (err == nil) != row.kept {
+			t.Errorf("%s: the KDC was asked: %v; %v", name, asked, err)
+		}
+		if row.kept && (!ticket.UsableUntil().Before(ends) || ticket.UsableUntil().Before(ends.Add(-10*time.Minute))) {
+			t.Errorf("%s: connections may be used until %v, the ticket until %v", name, ticket.UsableUntil(), ends)
+		}
+	}
+}
