@@ -24,6 +24,8 @@ type controller struct {
 
 	mu   sync.Mutex
 	role role // by which it was found; not used for a listed one
+	// lastSeen is the address and port it was last reached at; empty: never.
+	lastSeen string
 	// writerAt is when it was asked who the PDC emulator is.
 	writerAt time.Time
 	health   health

@@ -26,9 +26,11 @@ type Discovery struct {
 
 // Bounds of discovery.
 const (
-	discoveryPeriod  = 5 * time.Minute // a list that is older is looked up again
-	discoveryTimeout = 2 * time.Second // of all records from one server
-	maxDiscovered    = 64              // controllers of one domain
+	discoveryPeriod  = 5 * time.Minute  // a list that is older is looked up again
+	discoveryRetry   = 30 * time.Second // after a lookup that failed, where controllers are known
+	discoveryTimeout = 2 * time.Second  // of all records from one server
+	addressTimeout   = time.Second      // of the address of a controller whose last one is known
+	maxDiscovered    = 64               // controllers of one domain
 )
 
 // check reports what is wrong with the settings.
@@ -81,6 +83,24 @@ func (n *nameServers) resolver() *net.Resolver {
 		address := n.addresses[int(n.current.Load())%len(n.addresses)]
 		return (&net.Dialer{}).DialContext(ctx, network, address)
 	}}
+}
+
+// target returns what to dial: the controller by its name or, while DNS does not answer, where it was last. It must prove who it is in any
+// case.
+func (c *controller) target(ctx context.Context) string {
+	c.mu.Lock()
+	last := c.lastSeen
+	c.mu.Unlock()
+	host, _, _ := net.SplitHostPort(c.address)
+	if last == "" || net.ParseIP(host) != nil {
+		return c.address
+	}
+	ctx, cancel := context.WithTimeout(ctx, addressTimeout)
+	defer cancel()
+	if _, err := cmp.Or(c.names.resolver(), net.DefaultResolver).LookupHost(ctx, host); err == nil {
+		return c.address
+	}
+	return last
 }
 
 // count is how many servers can be asked in turn.
@@ -155,7 +175,7 @@ func (c DomainConfig) lookUp(ctx context.Context, resolver *net.Resolver) ([]fou
 	wg.Wait()
 	all := c.merge(records, lists)
 	if len(all) == 0 {
-		return nil, errors.Join(append(failures, errors.New("the records name no controller that can be used"))...)
+		return nil, errors.Join(errors.New("the records name no controller that can be used"), errors.Join(failures...))
 	}
 	return all, nil
 }

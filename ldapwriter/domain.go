@@ -64,16 +64,15 @@ func (d *domain) ready(ctx context.Context) error {
 		return nil
 	}
 	d.mu.Lock()
-	known, old, failed := len(d.controllers) > 0, time.Since(d.lookup.at) > discoveryPeriod, time.Since(d.lookup.at) < retryAfter
-	err := d.lookup.err
+	known, age, err := len(d.controllers) > 0, time.Since(d.lookup.at), d.lookup.err
 	d.mu.Unlock()
 	switch {
-	case known && !old:
-		return nil
 	case known:
-		d.refresh()
+		if age > discoveryPeriod || err != nil && age > discoveryRetry {
+			d.refresh()
+		}
 		return nil
-	case failed && err != nil:
+	case err != nil && age < retryAfter:
 		return err // asked a moment ago
 	}
 	select {

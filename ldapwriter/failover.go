@@ -26,6 +26,16 @@ func (d *domain) order() []*controller {
 	return ordered
 }
 
+// preferred returns the first that can be used at all; nil: none is known.
+func (d *domain) preferred() *controller {
+	for _, c := range d.list() {
+		if !d.passedOver(c) {
+			return c
+		}
+	}
+	return nil
+}
+
 func (d *domain) passedOver(c *controller) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,10 +86,9 @@ func (d *domain) answeredBy(c *controller) {
 	d.mu.Lock()
 	before := d.inUse
 	d.inUse = c.address
-	preferred := len(d.controllers) > 0 && d.controllers[0] == c
 	d.mu.Unlock()
 	if before != c.address {
-		d.logChange(c, before, preferred)
+		d.logChange(c, before, c == d.preferred())
 	}
 	d.reviveOthers(c)
 }

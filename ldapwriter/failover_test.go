@@ -38,9 +38,9 @@ func TestStreamOfResetsSurvivesControllers(t *testing.T) {
 			victim := controllers[which]
 			for _, trouble := range []func(*testing.T, *controller) (*controller, func()){hang, drop, kill} {
 				stream.wait(t)
-				back, recover := trouble(t, victim)
+				back, end := trouble(t, victim)
 				stream.wait(t)
-				recover()
+				end()
 				victim = back
 				d.AgeFailures(time.Minute)
 				stream.wait(t)

@@ -63,7 +63,7 @@ func (c *controller) dial(ctx context.Context) (*session, error) {
 
 func (c *controller) dialWith(ctx context.Context, config *tls.Config) (*session, error) {
 	dialer := net.Dialer{Resolver: c.names.resolver()}
-	socket, err := dialer.DialContext(ctx, "tcp", c.address)
+	socket, err := dialer.DialContext(ctx, "tcp", c.target(ctx))
 	if err != nil {
 		return nil, err
 	}

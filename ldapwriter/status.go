@@ -91,6 +91,7 @@ func (c *controller) noteConnected(s *session, seen clock) {
 	c.health.service = s.root.service
 	c.health.clock = seen
 	c.health.certificate = s.certificateExpires()
+	c.lastSeen = s.wire.RemoteAddr().String()
 	c.health.lastAnswer = time.Now()
 }
 
@@ -129,10 +130,10 @@ func (c *controller) status() ControllerStatus {
 func (d *Directory) Status() []ControllerStatus {
 	var all []ControllerStatus
 	for _, domain := range d.domains {
-		order := domain.order()
-		for i, c := range domain.list() {
+		order, preferred := domain.order(), domain.preferred()
+		for _, c := range domain.list() {
 			status := c.status()
-			status.Preferred = i == 0
+			status.Preferred = c == preferred
 			status.InUse = len(order) > 0 && c == order[0]
 			all = append(all, status)
 		}
