@@ -193,6 +193,14 @@ func TestWritesOfAnotherControllerAreToldApart(t *testing.T) {
 	if state, err = d.PasswordState(deadline(t), account); err != nil || state.Originating != state.Own {
 		t.Errorf("our write is by %s on %s (%v)", state.Originating, state.Own, err)
 	}
+	peer := startFake(t, func(o *adtest.Options) { o.Peer, o.Host = fake.fake, "dc2" })
+	there := peer.directory(t)
+	if err := there.Write(deadline(t), person(t, there, "alice"), reset("From the peer 77")); err != nil {
+		t.Fatal(err)
+	}
+	if state, err = d.PasswordState(deadline(t), account); err != nil || state.Originating != peer.fake.InvocationID().String() || state.Own == state.Originating {
+		t.Errorf("the peer's write is by %s on %s (%v)", state.Originating, state.Own, err)
+	}
 	hidden := startFake(t, hide("invocationId"))
 	d = hidden.directory(t)
 	if state, err = d.PasswordState(deadline(t), person(t, d, "alice")); err != nil || state.Own != "" {

@@ -6,6 +6,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf16"
+
+	"github.com/password-writeback/writeback/internal/writeback"
 )
 
 // account is the state of a user. Passwords are kept as they were given: nothing here is worth stealing.
@@ -22,9 +24,9 @@ type account struct {
 	flags        uint32
 	expires      time.Time
 	cannotChange bool
-	protected    bool     // adminCount 1, inheritance off
-	writes       int      // of unicodePwd since the start
-	originator   [16]byte // invocation id of the controller that wrote unicodePwd last
+	protected    bool           // adminCount 1, inheritance off
+	writes       int            // of unicodePwd since the start
+	originator   writeback.GUID // invocation id of the controller that wrote unicodePwd last
 	badTime      time.Time
 }
 
@@ -126,10 +128,10 @@ func containsName(a *account, password string) bool {
 const maxHistory = 24
 
 // setPassword stores a password that was accepted.
-func (a *account) setPassword(password string, now time.Time) {
+func (a *account) setPassword(password string, now time.Time, originator writeback.GUID) {
 	a.previous = append([]string{a.password}, a.previous[:min(maxHistory, len(a.previous))]...)
 	a.password = password
 	a.version++
 	a.writes++
-	a.changed, a.pwdLastSet, a.originator = now, now, invocationID
+	a.changed, a.pwdLastSet, a.originator = now, now, originator
 }

@@ -201,6 +201,7 @@ func (d *directory) addUser(u User, now time.Time) error {
 		e.memberOf = append(e.memberOf, primary)
 	}
 	e.account = u.account(now)
+	e.account.originator = invocationOf(settingsOf(d.base))
 	d.byLogin[strings.ToLower(u.Login)] = e
 	return d.join(e, u.MemberOf)
 }
@@ -235,7 +236,7 @@ func (u User) account(now time.Time) *account {
 	}
 	a := &account{
 		login: u.Login, displayName: u.Name, password: u.Password, version: 1, changed: now.Add(-age), pwdLastSet: now.Add(-age),
-		flags: u.Flags, expires: u.Expires, cannotChange: u.CannotChange, originator: invocationID,
+		flags: u.Flags, expires: u.Expires, cannotChange: u.CannotChange,
 	}
 	if u.MustChange {
 		a.pwdLastSet = time.Time{}

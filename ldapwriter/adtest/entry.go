@@ -128,9 +128,6 @@ func (e *entry) groups() []*entry {
 	return all
 }
 
-// invocationID is this controller's own.
-var invocationID = [16]byte{0xad, 0x7e, 0x57, 0xad, 0x7e, 0x57, 0xad, 0x7e, 0x57, 0xad, 0x7e, 0x57, 0xad, 0x7e, 0x57, 0x01} //nolint:gochecknoglobals // never changed
-
 // unicodePwd is its ATTRTYP.
 const unicodePwd = 0x0009005a
 
@@ -154,11 +151,7 @@ func (a *account) metadata(created time.Time) string {
 		blob = binary.LittleEndian.AppendUint32(blob, row.attribute)
 		blob = binary.LittleEndian.AppendUint32(blob, row.version)
 		blob = binary.LittleEndian.AppendUint64(blob, uint64(row.changed.Unix()+ticksTo1970/1e7))
-		if row.attribute == unicodePwd {
-			blob = append(blob, a.originator[:]...)
-		} else {
-			blob = append(blob, invocationID[:]...)
-		}
+		blob = append(blob, a.originator[:]...) // of all of them: nobody asks who wrote the others
 		blob = binary.LittleEndian.AppendUint64(blob, uint64(row.version)+1000)
 		blob = binary.LittleEndian.AppendUint64(blob, uint64(row.version)+1000)
 	}

@@ -1,10 +1,13 @@
 package adtest
 
 import (
+	"crypto/sha256"
 	"strings"
 	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
+
+	"github.com/password-writeback/writeback/internal/writeback"
 )
 
 // indexed reports whether a filter can be answered from an index that narrows it down. objectCategory has one too, but it holds everybody.
@@ -62,7 +65,6 @@ func (d *directory) addConfiguration(now time.Time) error {
 	}{
 		{"CN=ms-DS-Consistency-Guid," + schemaOf(d.base), "attributeSchema", "searchFlags", anchorFlags(d.domain.AnchorIndexed)},
 		{"CN=Directory Service,CN=Windows NT,CN=Services,CN=Configuration," + d.base, "nTDSService", "dSHeuristics", d.domain.Heuristics},
-		{settingsOf(d.base), "nTDSDSA", "invocationId", string(invocationID[:])},
 	} {
 		e, err := d.addEntry(object.dn, "", now, "top", object.class)
 		if err != nil {
@@ -73,6 +75,28 @@ func (d *directory) addConfiguration(now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// addController adds a controller's own object, with the id it writes under.
+func (d *directory) addController(dn string, now time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.find(dn) != nil {
+		return nil // two of one name are one that was started again
+	}
+	e, err := d.addEntry(dn, "", now, "top", "nTDSDSA")
+	if err != nil {
+		return err
+	}
+	id := invocationOf(dn)
+	e.set("invocationId", string(id[:]))
+	return nil
+}
+
+// invocationOf makes the invocation id of a controller of its name: fixtures may hard-code it.
+func invocationOf(settings string) writeback.GUID {
+	digest := sha256.Sum256([]byte("invocation of " + settings))
+	return writeback.GUID(digest[:16])
 }
 
 func anchorFlags(indexed bool) string {

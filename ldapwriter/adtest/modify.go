@@ -8,6 +8,7 @@ import (
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 
+	"github.com/password-writeback/writeback/internal/writeback"
 	"github.com/password-writeback/writeback/ldapwriter"
 )
 
@@ -77,7 +78,7 @@ func (c *session) modify(m *message) answer {
 	after := *target.account
 	w := &writer{
 		policy: d.policyOf(target), account: &after, hints: hints && string(hint.value) == "\x30\x03\x02\x01\x01",
-		now: c.server.options.Clock(), delegated: d.mayWrite(c.bound, target),
+		now: c.server.options.Clock(), delegated: d.mayWrite(c.bound, target), originator: c.server.InvocationID(),
 	}
 	if refusal := w.apply(changes); refusal.code != success {
 		return refusal
@@ -93,6 +94,8 @@ type writer struct {
 	hints     bool // enforce the history on a reset too
 	delegated bool // the bound account may reset, unlock and set must-change
 	now       time.Time
+	// originator is the invocation id of the controller that writes.
+	originator writeback.GUID
 }
 
 // apply carries out the password first: pwdLastSet in the same Modify counts after it, in whichever order they come.
@@ -164,7 +167,7 @@ func (w *writer) reset(value string) answer {
 	case !w.policy.allows(w.account, password), w.hints && (w.policy.remembers(w.account, password) || w.policy.tooYoung(w.account, w.now)):
 		return policyRefusesReset()
 	}
-	w.account.setPassword(password, w.now)
+	w.account.setPassword(password, w.now, w.originator)
 	return done()
 }
 
@@ -182,7 +185,7 @@ func (w *writer) change(before, after string) answer {
 	case !w.policy.allows(w.account, password), w.policy.remembers(w.account, password), w.policy.tooYoung(w.account, w.now):
 		return policyRefusesChange()
 	}
-	w.account.setPassword(password, w.now)
+	w.account.setPassword(password, w.now, w.originator)
 	return done()
 }
 

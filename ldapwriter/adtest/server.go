@@ -84,6 +84,9 @@ func New(options Options) (*Server, error) {
 		return nil, err
 	}
 	options.Domain = dir.domain
+	if err := dir.addController(options.settings(dir.base), options.Clock()); err != nil {
+		return nil, err
+	}
 	certificate, err := options.Certificate.issue(ca, append(options.Names, options.Host+"."+options.Domain.Name, options.Domain.Name, "localhost", "127.0.0.1", "::1"))
 	if err != nil {
 		return nil, err
@@ -250,7 +253,7 @@ func (s *Server) SetPassword(login, password string) (ok bool) {
 	if e == nil || e.account == nil {
 		return false
 	}
-	e.account.setPassword(password, s.options.Clock())
+	e.account.setPassword(password, s.options.Clock(), s.InvocationID())
 	e.account.writes--
 	return true
 }
@@ -267,7 +270,7 @@ func (s *Server) Replicate(login, password string, originator writeback.GUID) (o
 }
 
 // InvocationID is the one under which this controller makes its own writes.
-func (s *Server) InvocationID() writeback.GUID { return invocationID }
+func (s *Server) InvocationID() writeback.GUID { return invocationOf(s.options.settings(s.dir.base)) }
 
 // Disconnect closes every open connection, as a restart of the controller would; it goes on serving.
 func (s *Server) Disconnect() { s.faults.disconnect() }
