@@ -46,6 +46,8 @@ func layers() []layer {
 		// What joins them.
 		{dir: "internal/app/...", may: with(rooms, []string{"internal/app/...", "internal/logging"}), never: standIns, andTests: standIns},
 		{dir: "installer/...", may: everything, never: standIns, andTests: standIns},
+		// What strangers copy uses what strangers can import.
+		{dir: "examples/...", may: []string{"relay/requester"}},
 		{dir: "internal/lab/...", may: with(everything, standIns, []string{"internal/lab/..."})},
 		{dir: "internal/e2e/...", may: with(everything, standIns)},
 		{dir: "cmd/writeback-lab/...", may: with(everything, standIns, []string{"cmd/writeback-lab/..."})},
@@ -54,7 +56,7 @@ func layers() []layer {
 
 		// For tests and for the build.
 		{dir: "internal/sambalab", may: []string{"internal/secret"}},
-		{dir: "internal/interop", andTests: []string{"relay/emulator", "internal/secret"}},
+		{dir: "internal/interop", andTests: with(everything, standIns)},
 		{dir: "internal/archtest"},
 		{dir: "internal/testsummary"},
 	}
