@@ -94,7 +94,7 @@ func makeKeys(cmd *cobra.Command, suite string) error {
 type keyWork struct {
 	cmd   *cobra.Command
 	cfg   *config.Config
-	store *envelope.KeyStore
+	store envelope.KeyVault
 	trust *envelope.TrustStore
 	files app.KeyFiles
 }

@@ -12,6 +12,9 @@ var errNotSealing = errors.New("not a P-256 sealing key")
 
 // readyECDH turns a private key into the form that crypto/ecdh takes.
 func readyECDH(private any) (any, error) {
+	if held, ok := private.(ecdh.KeyExchanger); ok {
+		return held, nil
+	}
 	key, ok := private.(*ecdsa.PrivateKey)
 	if !ok {
 		return nil, errNotSealing
@@ -22,7 +25,7 @@ func readyECDH(private any) (any, error) {
 // agree finds the content key of ECDH-ES, the direct key agreement of RFC 7518 section 4.6. The sender's one-time key is read here, by our own
 // strict reader, and crypto/ecdh works in constant time on the fixed-length representation.
 func agree(private any, header object, _ []byte) ([]byte, error) {
-	key, ok := private.(*ecdh.PrivateKey)
+	key, ok := private.(ecdh.KeyExchanger)
 	if !ok {
 		return nil, errNotSealing
 	}

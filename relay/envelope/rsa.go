@@ -1,9 +1,9 @@
 package envelope
 
 import (
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"errors"
 )
 
@@ -38,30 +38,25 @@ func checkRSA(public any) error {
 	return nil
 }
 
-// matchRSA accepts a private key of two primes of one length whose parts all belong together: with a wrong one a signature could
-// give a prime away. It makes the key ready for use, which would otherwise be done anew for every message.
+// matchRSA accepts a private key of two primes whose parts all belong together: with a wrong one a signature could give a prime away. It makes the
+// key ready for use, which would otherwise be done anew for every message. go-jose has looked at the parts of a key that was read; they are
+// looked at again because Precompute tells nobody that it failed.
 func matchRSA(private any) error {
 	key, ok := private.(*rsa.PrivateKey)
 	if !ok || len(key.Primes) != 2 {
 		return errNotRSA
 	}
-	half := key.N.BitLen() / 2
-	for _, prime := range key.Primes {
-		if prime.BitLen() != half {
-			return errRSAPair
-		}
-	}
+	key.Precompute()
 	if err := key.Validate(); err != nil {
 		return errRSAPair
 	}
-	key.Precompute()
 	return nil
 }
 
 func generateRSA() (any, error) { return rsa.GenerateKey(rand.Reader, rsaBits) }
 
 func readyRSA(private any) (any, error) {
-	key, ok := private.(*rsa.PrivateKey)
+	key, ok := private.(crypto.Decrypter) // an *rsa.PrivateKey, or one that is held elsewhere
 	if !ok {
 		return nil, errNotRSA
 	}
@@ -81,13 +76,13 @@ func sizeRSA(public any) int {
 // asks: the content then does not decrypt, as with any wrong key, and neither answer nor time tells the sender whether the padding was good,
 // which would let him decrypt what others sealed for this key (Manger 2001). crypto/rsa itself takes the padding off in constant time.
 func unwrap(private any, _ object, encryptedKey []byte) ([]byte, error) {
-	key, ok := private.(*rsa.PrivateKey)
+	key, ok := private.(crypto.Decrypter)
 	if !ok {
 		return nil, errNotRSA
 	}
 	instead := make([]byte, contentKeySize)
 	_, _ = rand.Read(instead) // crypto/rand.Read never fails (Go 1.24)
-	found, err := rsa.DecryptOAEP(sha256.New(), nil, key, encryptedKey, nil)
+	found, err := key.Decrypt(nil, encryptedKey, &rsa.OAEPOptions{Hash: crypto.SHA256})
 	if err != nil || len(found) != contentKeySize {
 		clear(found)
 		return instead, nil
