@@ -276,22 +276,41 @@ type testWriter struct{}
 
 func (testWriter) Write(b []byte) (int, error) { return len(b), nil }
 
-// An unlock goes to the controller of the users' site too; nothing else does.
+// An unlock goes to the controller of the users' site too; nothing else does, and to no other.
 func TestUnlockReachesTheSite(t *testing.T) {
 	pdc := startFake(t)
-	near := startFake(t, inSite("Berlin"), func(o *adtest.Options) { o.Host = "dc2" }) // its own data: nothing is replicated
-	pdc.roots.AddCert(certificateOf(t, near.fake.CAPEM()))
-	d := pair(t, pdc, near, func(c *ldapwriter.DomainConfig) { c.Site = "berlin" })
-	d.Health(deadline(t))
-	locked := person(t, d, "locked1")
-	if err := d.Write(deadline(t), person(t, d, "alice"), reset(newPassword)); err != nil {
-		t.Fatal(err)
+	elsewhere := func(host, site string) *controller { // with data of its own: nothing is replicated
+		c := startFake(t, inSite(site), func(o *adtest.Options) { o.Host = host })
+		pdc.roots.AddCert(certificateOf(t, c.fake.CAPEM()))
+		return c
 	}
-	if err := d.Write(deadline(t), locked, writeback.Change{Operation: writeback.OpUnlock}); err != nil {
-		t.Fatal(err)
+	far, near := elsewhere("dc2", "Madrid"), elsewhere("dc3", "Berlin")
+	lockedOn := func(c *controller) bool {
+		state, _ := c.fake.User("locked1")
+		return !state.LockoutTime.IsZero()
 	}
-	waitFor(t, func() bool { state, _ := near.fake.User("locked1"); return state.LockoutTime.IsZero() })
-	if near.fake.Writes("alice") != 0 || near.fake.Writes("locked1") != 0 {
-		t.Error("a password was written to the controller of the site")
+	write := func(change writeback.Change) {
+		t.Helper()
+		d := pdc.directory(t, quick, func(c *ldapwriter.DomainConfig) {
+			c.Controllers, c.Site = []string{pdc.address, far.address, near.address}, "berlin"
+		})
+		d.Health(deadline(t))
+		if err := d.Write(deadline(t), person(t, d, "locked1"), change); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Close(); err != nil { // waits for what goes on in the background
+			t.Fatal(err)
+		}
+	}
+	write(reset(newPassword))
+	if !lockedOn(near) || !lockedOn(pdc) {
+		t.Error("a reset that does not ask for it unlocks")
+	}
+	write(writeback.Change{Operation: writeback.OpUnlock})
+	if lockedOn(pdc) || lockedOn(near) || !lockedOn(far) {
+		t.Errorf("locked on the PDC emulator: %v, in the site: %v, elsewhere: %v", lockedOn(pdc), lockedOn(near), lockedOn(far))
+	}
+	if near.fake.Writes("locked1") != 0 || far.fake.Writes("locked1") != 0 {
+		t.Error("a password was written to another controller")
 	}
 }

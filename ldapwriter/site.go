@@ -65,7 +65,8 @@ func (d *Directory) unlockNearby(written *controller, account writeback.Account,
 }
 
 func (d *domain) unlockOn(c *controller, account writeback.Account) {
-	ctx, cancel := context.WithTimeoutCause(d.stopping, c.domain.WriteTimeout, errTimeout("unlocking", c.domain.WriteTimeout))
+	// Not ended by a stop: that waits for what is in hand.
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(d.stopping), c.domain.WriteTimeout, errTimeout("unlocking", c.domain.WriteTimeout))
 	defer cancel()
 	err := contained(func() error { return c.unlock(ctx, account) })
 	if err != nil {
