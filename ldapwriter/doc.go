@@ -8,7 +8,7 @@
 //	Resolve by another id    2: a subtree search for the objectGUID (beside it the rootDSE), then the base read
 //	Write                    1: one Modify on <GUID=...>; no read after a clean success, one after a refusal by the policy
 //	PasswordState            1: a base read, and beside it the rootDSE
-//	Probe                    a base read of the current name, then one connection with one bind
+//	Probe                    a base read of the current name, then one connection with one bind; with Kerberos two requests to the KDC instead
 //
 // The base read cannot be merged into the subtree search: tokenGroups and most other constructed attributes exist in
 // base reads only (MS-ADTS 3.1.1.4.5). The rootDSE is asked for the controller's clock. Requests that run beside one

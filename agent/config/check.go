@@ -136,7 +136,7 @@ func (c checker) hiddenFile(path string, value *string, read func(string) (secre
 }
 
 // credentialPrefix begins the name of a secret that systemd hands over (LoadCredential=, systemd.exec(5)) in place of a path.
-const credentialPrefix = "credential:"
+const credentialPrefix = "credential:" //nolint:gosec // the name of a secret, not a secret
 
 // resolveSecret is resolve for a file that holds a secret, which may be one of systemd's credentials.
 func (c checker) resolveSecret(value *string) *fileError {
