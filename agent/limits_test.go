@@ -307,3 +307,35 @@ func TestFewCopiesOfOneTokenWait(t *testing.T) {
 		check(t, "answers", 3, len(w.results()))
 	})
 }
+
+func TestFewCopiesWaitAltogether(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.directory.populate(4)
+		w.directory.write = func(carryOut func()) error { time.Sleep(3 * time.Second); carryOut(); return nil }
+		var group sync.WaitGroup
+		var tokens [][]byte
+		for n := range 4 {
+			_, token := w.ask(order{user: fmt.Sprint("user", n)})
+			tokens = append(tokens, token)
+			group.Go(func() { w.handle(token) })
+		}
+		synctest.Wait()
+		begun := time.Now()
+		var mu sync.Mutex
+		later := 0
+		for range 2 {
+			for _, token := range tokens {
+				group.Go(func() {
+					w.handle(token)
+					mu.Lock()
+					defer mu.Unlock()
+					if time.Since(begun) > 0 {
+						later++
+					}
+				})
+			}
+		}
+		group.Wait()
+		check(t, "copies that waited", 4, later)
+	})
+}

@@ -54,7 +54,7 @@ type Limits struct {
 	OutboxLife       time.Duration // of an unsent result: 1 h
 	ControllerSkew   time.Duration // between a controller's clock and ours: 60 s
 	PollInterval     time.Duration // between two looks while a person waits: 500 ms
-	Waiting          int           // deliveries that may wait for others of the same user or request: 8
+	Waiting          int           // deliveries that may wait for others of the same user, and half as many for copies of themselves: 8
 }
 
 func (l Limits) withDefaults() Limits {
@@ -107,7 +107,7 @@ func New(config Config) (*Pipeline, error) {
 	life, end := context.WithCancel(context.Background())
 	return &Pipeline{
 		Config:   config,
-		requests: newKeyLock[writeback.RequestKey](config.Limits.Waiting),
+		requests: newKeyLock[writeback.RequestKey](max(1, config.Limits.Waiting/2)),
 		accounts: newKeyLock[writeback.GUID](config.Limits.Waiting),
 		clock:    newConfirmedClock(config.Ledger),
 		watches:  newWatchList(),

@@ -195,3 +195,25 @@ func TestBudgetModel(t *testing.T) {
 		}
 	}
 }
+
+// FuzzDecodeTries reads what a damaged file may hold: an account has at least one try, or the file is called damaged.
+func FuzzDecodeTries(f *testing.F) {
+	key := account(1)
+	f.Add(key[:], []byte(`{"tries":[{"issuer":"portal","id":"a","until":"2026-03-01T12:00:00Z"}]}`), true)
+	f.Add(key[:], []byte(`{"tries":[{"until":"2026-03-01T12:00:00Z"},{"until":"2026-03-01T11:00:00Z"}]}`), true)
+	f.Add(key[:], []byte(`{"tries":[]}`), true)
+	f.Add([]byte("stranger"), []byte(`{"tries":[{}]}`), true)
+	f.Add(key[:], []byte(`{}`), false)
+	f.Fuzz(func(t *testing.T, key, payload []byte, frame bool) {
+		if frame {
+			payload = ledger.FrameTries(key, payload)
+		}
+		tries, err := ledger.DecodeTries(key, payload)
+		if err == nil && (tries == 0 || len(key) != len(writeback.GUID{})) {
+			t.Fatalf("%d tries under a key of %d bytes", tries, len(key))
+		}
+		if err != nil && !errors.Is(err, ledger.ErrCorrupt) {
+			t.Fatalf("error %v is not ErrCorrupt", err)
+		}
+	})
+}

@@ -23,6 +23,21 @@ func Frame(key, payload []byte) []byte {
 	return framed
 }
 
+// DecodeTries lets the fuzz test reach the tries of an account; FrameTries puts any payload where they would stand.
+func DecodeTries(key, framed []byte) (int, error) {
+	tries, err := decodeTries(key, framed)
+	return len(tries), err
+}
+
+// FrameTries is [Frame] for tries.
+func FrameTries(key, payload []byte) []byte {
+	framed, err := encode(bucketTries, key, rawJSON(payload))
+	if err != nil {
+		return nil
+	}
+	return framed
+}
+
 type rawJSON []byte
 
 func (r rawJSON) MarshalJSON() ([]byte, error) { return r, nil }

@@ -156,7 +156,7 @@ func (a *Agent) assemble() error {
 		Health: a.board, Recorder: a.recorder, Now: time.Now, Log: a.log,
 		UserBudget: ledger.Budget{Tries: a.cfg.Policy.UserBudget.Failures, Per: a.cfg.Policy.UserBudget.Per},
 		Limits: agent.Limits{
-			Waiting: max(1, a.cfg.Relay.Concurrency/2),
+			Waiting: max(1, a.cfg.Relay.Concurrency/2), // with the copies, three quarters of the slots
 			Skew:    a.cfg.Policy.ClockSkew, WriteTimeout: a.cfg.Policy.WriteTimeout, ControllerSearch: a.cfg.Policy.ControllerSearch,
 		},
 	})
