@@ -33,9 +33,7 @@ func (a attempt) obeysHistory() bool { return a.Operation == writeback.OpChange 
 // explain works out why a policy refused. Where the controller said so (Samba does) only the detail is filled in; where it did not (Windows
 // never does), what the policy that applies and the account's state rule out is said with certainty, and everything else stays open.
 func (c *controller) explain(ctx context.Context, refusal *writeback.Error, account writeback.Account, tried attempt) error {
-	switch refusal.Reason {
-	case writeback.PasswordRefused, writeback.PasswordTooShort, writeback.PasswordTooRecent, writeback.PasswordInHistory:
-	default:
+	if !wantsPolicy(refusal) {
 		return refusal
 	}
 	seen, err := c.look(ctx, query{base: guidDN(account.GUID)}, append(policyQuestion(), "pwdLastSet", "sAMAccountName", "displayName"))
@@ -47,6 +45,17 @@ func (c *controller) explain(ctx context.Context, refusal *writeback.Error, acco
 	}
 	refusal.Detail = seen.complete(refusal.Reason, refusal.Detail)
 	return refusal
+}
+
+// wantsPolicy reports whether the policy that applies can say more about a refusal than the controller did.
+func wantsPolicy(refusal *writeback.Error) bool {
+	switch refusal.Reason {
+	case writeback.PasswordRefused, writeback.PasswordTooRecent, writeback.PasswordInHistory:
+		return true
+	case writeback.PasswordTooShort:
+		return refusal.Detail.MinLength == 0
+	}
+	return false
 }
 
 // conclude finds the reason of a bare refusal.

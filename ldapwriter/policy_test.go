@@ -105,6 +105,29 @@ func TestHistoryIsNamedOnlyWhereItFollows(t *testing.T) {
 	}
 }
 
+// The policy is read for what the controller left open, and only for that.
+func TestRefusalThatSaysEverythingCostsNoRead(t *testing.T) {
+	const said = "0000052D: Unwilling to perform - check_password_restrictions: "
+	for text, reads := range map[string]int{
+		said + "the password is too short. It should be equal to or longer than 8 characters!": 0,
+		said + "the password does not meet the complexity criteria!":                           0,
+		said + "the password was already used (in history)!":                                   2, // the account beside the clock
+		said + "password is too young to change!":                                              2,
+	} {
+		fake := startFake(t)
+		d := fake.directory(t)
+		account := person(t, d, "alice")
+		fake.fake.Inject(adtest.Fault{On: adtest.OnModify, Effect: adtest.Answer, Code: 53, Diagnostic: text, Times: 1})
+		before := fake.fake.Operations()
+		if err := d.Write(deadline(t), account, reset(newPassword)); err == nil {
+			t.Errorf("%s: not refused", text)
+		}
+		if got := fake.fake.Operations() - before - 1; got != reads {
+			t.Errorf("%s: %d reads, want %d", text, got, reads)
+		}
+	}
+}
+
 // A filter refuses on its own account: where the history was not asked for, or there is none, it is all that is left.
 func TestFilterIsWhatIsLeft(t *testing.T) {
 	const windows = "0000052D: SvcErr: DSID-031A126C, problem 5003 (WILL_NOT_PERFORM), data 0\n\x00"
