@@ -107,8 +107,11 @@ func TestDiscoveryIsRepeated(t *testing.T) {
 	person(t, d, "alice") // over a new connection, to where it was last
 
 	names.setSilent(false)
-	names.set("_ldap._tcp.dc", srv(t, second.address, 0, 100))
 	d.AgeDiscovery(time.Minute)
+	person(t, d, "alice")
+	waitFor(t, func() bool { return d.DiscoveryErrors()[corp] == nil })
+	names.set("_ldap._tcp.dc", srv(t, second.address, 0, 100))
+	d.AgeDiscovery(time.Minute) // not old, but a controller fails
 	if err := first.fake.Close(); err != nil {
 		t.Fatal(err)
 	}
