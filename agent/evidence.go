@@ -82,9 +82,10 @@ func superseded(claims writeback.Claims, state writeback.PasswordState, last led
 	return !ownOlder
 }
 
-// isOurs reports whether the password in place is the one that our last recorded write of the account left.
+// isOurs reports whether the password in place is the one that our last recorded write of the account left. One that came from another controller
+// is not, although its version may be the same: even where we had failed over to that one, refusing is the safe mistake.
 func isOurs(last ledger.LastWrite, state writeback.PasswordState) bool {
-	if last.VersionSource != state.VersionSource {
+	if last.VersionSource != state.VersionSource || writtenElsewhere(state) {
 		return false
 	}
 	if state.VersionSource == writeback.VersionNone {

@@ -124,6 +124,19 @@ func TestSupersededComparesOnOurClock(t *testing.T) {
 	}
 }
 
+// Somebody else's write on another controller may have the version that ours had, and win when the two are replicated.
+func TestSupersededByAWriteOfTheSameVersion(t *testing.T) {
+	claims := writeback.Claims{IssuedAt: noon}
+	last := ledger.LastWrite{Version: 7, VersionSource: writeback.VersionReplication, IssuedAt: noon.Add(-time.Minute), WrittenAt: noon}
+	for originating, want := range map[string]bool{"here": false, "": false, "elsewhere": true} {
+		state := changedAt(noon.Add(time.Second))
+		state.Own, state.Originating = "here", originating
+		if got := superseded(claims, state, last, true); got != want {
+			t.Errorf("written by %q: %v, want %v", originating, got, want)
+		}
+	}
+}
+
 func TestSupersededWithoutVersions(t *testing.T) {
 	state := writeback.PasswordState{ChangedAt: noon.Add(time.Second)}
 	last := ledger.LastWrite{IssuedAt: noon.Add(-time.Minute), WrittenAt: noon}
