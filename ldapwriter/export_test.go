@@ -24,6 +24,17 @@ func (d *Directory) EndTickets() {
 	})
 }
 
+// AgeSessions makes idle connections look as if they had been opened earlier.
+func (d *Directory) AgeSessions(by time.Duration) {
+	d.eachController(func(c *controller) {
+		c.pool.mu.Lock()
+		defer c.pool.mu.Unlock()
+		for _, s := range c.pool.idle {
+			s.opened = s.opened.Add(-by)
+		}
+	})
+}
+
 // AgeFailures makes failures of controllers, and refusals of binds, look older.
 func (d *Directory) AgeFailures(by time.Duration) {
 	for _, domain := range d.domains {

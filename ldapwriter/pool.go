@@ -11,6 +11,10 @@ import (
 // forget them sooner and without a word.
 const idleLimit = 5 * time.Minute
 
+// sessionLife is how long a connection is used at most: a controller's renewed certificate, and an authority or pin that is no longer
+// trusted, count from the next connection on.
+const sessionLife = time.Hour
+
 // dialsAtOnce bounds the connections being opened: Samba's listen backlog is 10 for all its clients, and beyond it each costs a second.
 const dialsAtOnce = 3
 
@@ -93,7 +97,7 @@ func (p *pool) pop() *session {
 		last := len(p.idle) - 1
 		s := p.idle[last]
 		p.idle = p.idle[:last]
-		if s.usable() && time.Since(s.lastUsed) < idleLimit {
+		if s.usable() && time.Since(s.lastUsed) < idleLimit && time.Since(s.opened) < sessionLife {
 			return s
 		}
 		go s.close()

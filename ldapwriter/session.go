@@ -20,6 +20,7 @@ type session struct {
 	conn     *ldap.Conn
 	wire     *wire
 	root     rootDSE
+	opened   time.Time
 	lastUsed time.Time
 	broken   bool // an operation ended without an answer: never to be used again
 	// usableUntil is when the ticket of the bind is about to end, and with it the connection; zero: never.
@@ -81,7 +82,7 @@ func (c *controller) dialWith(ctx context.Context, config *tls.Config) (*session
 	w := &wire{Conn: secured, socket: socket}
 	conn := ldap.NewConn(w, true)
 	conn.Start()
-	return &session{conn: conn, wire: w, lastUsed: time.Now()}, nil
+	return &session{conn: conn, wire: w, opened: time.Now(), lastUsed: time.Now()}, nil
 }
 
 // do runs one operation and cuts the connection when ctx ends, which makes go-ldap return at once. An operation that did not

@@ -154,3 +154,29 @@ func TestAuthoritiesAreReadForEachConnection(t *testing.T) {
 	_, err = d.Resolve(deadline(t), subject)
 	wantReason(t, err, writeback.AgentMisconfigured)
 }
+
+// A connection in use keeps what was trusted when it was opened: so none is used for ever, and a renewed certificate is seen in time.
+func TestConnectionsAreRenewed(t *testing.T) {
+	fake := startFake(t, func(o *adtest.Options) { o.Certificate.Expires = time.Now().Add(48 * time.Hour) })
+	d := fake.directory(t)
+	person(t, d, "alice")
+	before := d.Status()[0].CertificateExpires
+	address := fake.fake.Addr()
+	person(t, d, "alice")
+	if got := fake.fake.Connections(); got != 1 {
+		t.Errorf("%d connections, want 1", got)
+	}
+	d.AgeSessions(2 * time.Hour)
+	person(t, d, "alice")
+	if got := fake.fake.Connections(); got != 2 {
+		t.Errorf("%d connections after their time, want another one", got)
+	}
+	if err := fake.fake.Close(); err != nil {
+		t.Fatal(err)
+	}
+	startFake(t, func(o *adtest.Options) { o.Address, o.Peer = address, fake.fake })
+	person(t, d, "alice")
+	if after := d.Status()[0].CertificateExpires; !after.After(before) {
+		t.Errorf("the certificate ends at %v as before, although it was renewed", after)
+	}
+}
