@@ -186,9 +186,24 @@ func (m *keyMaker) acceptedKeys() {
 		m.accept(each.name, each.description+".", m.of(each.key, false), each.key)
 		m.accept(each.name+"-private", each.description+", with its private half.", m.of(each.key, true), each.key)
 	}
+	zero := signingKey(m.t)
+	for coordinate(m.t, zero)[0] != 0 {
+		zero = signingKey(m.t)
+	}
+	m.accept("es256-leading-zero", "x begins with a zero byte, which stays: a coordinate is always 32 bytes long.", m.of(zero, false), zero)
 	m.accept("no-kid", "kid may be left out: the thumbprint names the key.", m.of(curve, false, leavingOut("kid")), curve)
 	m.accept("foreign-members", "Members that are no part of the key are ignored (RFC 7517 section 4).", m.of(curve, false, setting("x5c", []string{"AAAA"}), setting("key_ops", []string{"verify"}), setting("note", 1)), curve)
 	m.accept("set", "A JWK Set (RFC 7517 section 5), as an agent exports it.", `{"keys":[`+m.of(curve, false, setting("agent", agentName))+`,`+m.of(sealing, false, setting("agent", agentName))+`]}`, curve, sealing)
+}
+
+// coordinate returns x of a key on P-256.
+func coordinate(t *testing.T, key envelope.PrivateKey) []byte {
+	t.Helper()
+	encoded, err := envelope.EncodePublicKey(key.Public())
+	must(t, err)
+	var parsed curveKey
+	must(t, json.Unmarshal(encoded, &parsed))
+	return decodeText(t, parsed.X)
 }
 
 func (m *keyMaker) rejectedForms() {

@@ -45,6 +45,11 @@ type resultRecipe struct {
 // results makes the result vectors. The portal waits for the same request in all of them.
 func (m *maker) results() []resultVector {
 	recipes := append(m.acceptedResults(), m.rejectedResults()...)
+	if m.suite == "ec-1" {
+		recipes = append(recipes, resultRecipe{
+			name: "result-r-leading-zero", description: "r begins with a zero byte.", token: m.signedUntil(m.agentSigning, func(s []byte) bool { return s[0] == 0 }),
+		})
+	}
 	made := make([]resultVector, 0, len(recipes))
 	for _, r := range recipes {
 		made = append(made, m.result(r))
@@ -114,6 +119,7 @@ func (m *maker) acceptedResults() []resultRecipe {
 		{name: "result-refused", description: "Refused, with a detail.", edit: stating("outcome", "not_written", "reason", "password.too_short", "detail", map[string]any{"min_length": 14})},
 		{name: "result-retry-after", description: "A detail with a time.", edit: stating("outcome", "not_written", "reason", "password.too_recent", "detail", map[string]any{"retry_after": "2026-06-01T08:30:00Z"})},
 		{name: "result-possible", description: "A detail that names what could not be told apart.", edit: stating("outcome", "not_written", "reason", "password.refused", "detail", map[string]any{"possible": []string{"in_history", "filter"}})},
+		{name: "result-check", description: "The answer to a check: what a reset would meet, and a warning for the administrator.", edit: stating("outcome", "ok", "detail", map[string]any{"min_length": 12, "history_length": 24, "warnings": []string{"immutable_id_not_indexed"}})},
 		{name: "result-unknown", description: "Nobody can say; may be revised.", edit: stating("outcome", "unknown", "reason", "directory.outcome_unknown")},
 		{name: "result-replayed", description: "Answered from memory.", edit: stating("replayed", true)},
 		{name: "result-reason-of-tomorrow", description: "A reason that nobody knows yet: go by the outcome.", edit: stating("outcome", "not_written", "reason", "user.on_holiday")},

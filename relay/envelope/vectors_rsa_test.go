@@ -7,7 +7,6 @@ import (
 	"crypto/rsa"
 	_ "crypto/sha1" //nolint:gosec // for what must be refused
 	"crypto/sha256"
-	"encoding/json"
 	"math/big"
 	"slices"
 	"testing"
@@ -167,15 +166,7 @@ func (m *maker) pkcs1Wrapped(contentKey []byte) (encryptedKey, key []byte) {
 
 // sealedWith seals with an encrypted key and a content key that were made in any way; header, padding and content are as they should be.
 func (m *maker) sealedWith(encryptedKey, contentKey []byte) func(*envelopetest.Draft) {
-	return func(d *envelopetest.Draft) {
-		header, err := json.Marshal(map[string]any{"alg": "RSA-OAEP-256", "enc": "A256GCM", "cty": "json", "kid": m.agentNew.KeyID()})
-		must(m.t, err)
-		text, err := json.Marshal(d.Sealed)
-		must(m.t, err)
-		made, err := envelopetest.Encrypt(envelopetest.Base64(header), encryptedKey, contentKey, envelopetest.Pad(text))
-		must(m.t, err)
-		d.Claims["sealed"] = map[string]any{m.agentNew.KeyID(): made}
-	}
+	return m.sealedBy(func(map[string]any) ([]byte, []byte) { return encryptedKey, contentKey })
 }
 
 // TestHandmadeSignaturesAreGoodUntilSpoiled keeps the crafting of wrong signatures honest.

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"testing"
 
 	"github.com/password-writeback/writeback/internal/writeback"
 	"github.com/password-writeback/writeback/relay/envelope"
@@ -96,10 +97,18 @@ func (m *maker) resealed(recipient envelope.PublicKey, of *envelopetest.Draft) f
 
 // sealedUnder seals under a header that is edited before it is authenticated: all else is as it should be.
 func (m *maker) sealedUnder(edit func(header map[string]any)) func(*envelopetest.Draft) {
+	return m.sealedBy(func(header map[string]any) (encryptedKey, contentKey []byte) {
+		encryptedKey, contentKey = m.newContentKey(header)
+		edit(header)
+		return encryptedKey, contentKey
+	})
+}
+
+// sealedBy seals with a content key that is made in any way; that may edit the header.
+func (m *maker) sealedBy(newKey func(header map[string]any) (encryptedKey, contentKey []byte)) func(*envelopetest.Draft) {
 	return func(d *envelopetest.Draft) {
 		header := map[string]any{"alg": string(m.agentNew.Public().Algorithm()), "enc": "A256GCM", "cty": "json", "kid": m.agentNew.KeyID()}
-		encryptedKey, contentKey := m.newContentKey(header)
-		edit(header)
+		encryptedKey, contentKey := newKey(header)
 		encoded, err := json.Marshal(header)
 		must(m.t, err)
 		text, err := json.Marshal(d.Sealed)
@@ -115,18 +124,30 @@ func (m *maker) newContentKey(header map[string]any) (encryptedKey, contentKey [
 	if m.suite == "rsa-1" {
 		return m.wrapped(randomKey(32), &rsa.OAEPOptions{Hash: crypto.SHA256})
 	}
+	epk, z := m.agreed()
+	header["epk"] = epk
+	return nil, keyOf(m.t, z)
+}
+
+// keyOf derives the content key from the shared point.
+func keyOf(t *testing.T, z []byte) []byte {
+	t.Helper()
+	_, input := contentCipher(t, z)
+	sum := sha256.Sum256(input)
+	return sum[:]
+}
+
+// agreed makes a one-time key and the point shared with the agent's new key.
+func (m *maker) agreed() (epk map[string]any, z []byte) {
 	key, _ := readCurveKey(m.t, m.jwk(m.agentNew))
 	recipient, err := ecdh.P256().NewPublicKey(slices.Concat([]byte{4}, decodeText(m.t, key.X), decodeText(m.t, key.Y)))
 	must(m.t, err)
 	oneTime, err := ecdh.P256().GenerateKey(rand.Reader)
 	must(m.t, err)
 	point := oneTime.PublicKey().Bytes()
-	header["epk"] = map[string]any{"kty": "EC", "crv": "P-256", "x": envelopetest.Base64(point[1:33]), "y": envelopetest.Base64(point[33:])}
-	z, err := oneTime.ECDH(recipient)
+	z, err = oneTime.ECDH(recipient)
 	must(m.t, err)
-	_, input := contentCipher(m.t, z)
-	sum := sha256.Sum256(input)
-	return nil, sum[:]
+	return map[string]any{"kty": "EC", "crv": "P-256", "x": envelopetest.Base64(point[1:33]), "y": envelopetest.Base64(point[33:])}, z
 }
 
 // underPoint is sealedUnder with an edited epk.
