@@ -98,3 +98,15 @@ func connectionHint(err error) string {
 	}
 	return ""
 }
+
+// hintOf returns the outermost hint in err's chain.
+func hintOf(err error) string {
+	var typed *writeback.Error
+	for errors.As(err, &typed) {
+		if typed.Hint != "" {
+			return typed.Hint
+		}
+		err = typed.Cause
+	}
+	return ""
+}

@@ -41,7 +41,7 @@ func TestAWrongBindPasswordIsTriedOnce(t *testing.T) {
 		t.Errorf("%d binds with a wrong password, want 1", got)
 	}
 	status := d.Status()[0]
-	if status.Connected || !strings.Contains(status.LastError, "52e") {
+	if status.Connected || !strings.Contains(status.LastError, "52e") || !strings.Contains(status.LastHint, "domains[].bind") {
 		t.Errorf("status %+v, want the refusal in it", status)
 	}
 }

@@ -26,6 +26,7 @@ type ControllerStatus struct {
 	Latency       time.Duration // of the last read of its clock on an open connection; 0: none yet
 	// LastError is empty when the last operation was answered; it holds no secret.
 	LastError   string
+	LastHint    string // what to do about it; empty: nothing in particular
 	LastErrorAt time.Time
 	LastAnswer  time.Time
 	// PolicyHints is the OID of the control the controller offers; empty: none, or never connected.
@@ -116,7 +117,7 @@ func (c *controller) status() ControllerStatus {
 		PolicyHints: h.hints, CertificateExpires: h.certificate,
 	}
 	if h.lastError != nil {
-		status.LastError = printable(h.lastError.Error())
+		status.LastError, status.LastHint = printable(h.lastError.Error()), hintOf(h.lastError)
 		status.Refused = refusesUs(h.lastError)
 	}
 	if !h.clock.ours.IsZero() {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/password-writeback/writeback/agent/config"
 	"github.com/password-writeback/writeback/internal/app"
+	"github.com/password-writeback/writeback/ldapwriter"
 )
 
 // keytab makes one with a single key, as ktutil writes it (file format of MIT Kerberos, version 2).
@@ -57,5 +58,22 @@ func TestLoadJudgesKeytabs(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Who looks at the status learns what to do about just this refusal.
+func TestADomainsConditionCarriesTheRemedyOfItsRefusal(t *testing.T) {
+	refused := ldapwriter.ControllerStatus{Address: "dc1:636", LastError: "49: data 52e", LastHint: "Replace the password."}
+	away := ldapwriter.ControllerStatus{Address: "dc2:636", LastError: "connection refused"}
+	for name, row := range map[string]struct {
+		controllers []ldapwriter.ControllerStatus
+		want        string
+	}{
+		"a hint":             {[]ldapwriter.ControllerStatus{away, refused}, "Replace the password."},
+		"nothing particular": {[]ldapwriter.ControllerStatus{away}, "Check the network"},
+	} {
+		if _, remedy := app.StateOf("corp.example.com", row.controllers, config.HintsRequire, false); !strings.HasPrefix(remedy, row.want) {
+			t.Errorf("%s: %q, want %q", name, remedy, row.want)
+		}
 	}
 }

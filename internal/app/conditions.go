@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -123,12 +124,14 @@ func stateOf(name string, controllers []ldapwriter.ControllerStatus, hints confi
 		unserved = health.Degraded
 	}
 	var failures []string
+	var remedy string
 	for _, c := range controllers {
 		switch {
 		case c.InUse && c.LastError == "" && !c.LastAnswer.IsZero():
 			return stateOfServed(name, c, hints, unserved)
 		case c.LastError != "":
 			failures = append(failures, c.Address+": "+c.LastError)
+			remedy = cmp.Or(remedy, c.LastHint)
 		}
 	}
 	state := domainState{remedy: "Wait a moment: the controllers are being asked."}
@@ -136,7 +139,7 @@ func stateOf(name string, controllers []ldapwriter.ControllerStatus, hints confi
 	if len(failures) > 0 {
 		state.asked = true
 		state.Message = "no controller can be used: " + strings.Join(failures, "; ")
-		state.remedy = "Check the network, the controllers, their certificates and the bind account; requests for this domain are refused meanwhile."
+		state.remedy = cmp.Or(remedy, "Check the network, the controllers, their certificates and the bind account; requests for this domain are refused meanwhile.")
 	}
 	return state
 }
