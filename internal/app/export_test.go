@@ -107,3 +107,10 @@ func (k Keyring) Judge(board *health.Board) { (&Agent{board: board, keyring: k.k
 
 // WatchClock watches a clock of one's choice.
 func WatchClock(ctx context.Context, a *Agent, now func() time.Time) { a.watchClock(ctx, now) }
+
+// RetireKeys deletes the dead keys of an agent at a time, when a controller has confirmed another one; zero: none has confirmed any.
+func RetireKeys(ctx context.Context, a *Agent, now, confirmed time.Time) error {
+	err := a.ledger.AdvanceTime(ctx, confirmed)
+	a.retireKeys(ctx, now)
+	return err
+}

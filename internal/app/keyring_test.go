@@ -317,3 +317,32 @@ func TestDeadKeysAreDeleted(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 }
+
+// A host whose clock is far ahead uses its keys no longer, and does not delete them: that goes by the time that a controller confirmed.
+func TestKeysAreDeletedByConfirmedTimeOnly(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	store, err := envelope.OpenKeyStore(in.path("state/keys"))
+	check(t, err)
+	end := time.Now().Add(time.Hour).Truncate(time.Second)
+	key, err := store.Make(envelope.ECDHES, envelope.KeyLife{Expires: end})
+	check(t, err)
+	agent, err := in.open(t)
+	check(t, err)
+	defer agent.Close()
+	for _, step := range []struct {
+		now, confirmed time.Time
+		there          bool
+	}{
+		{end.Add(time.Hour), time.Time{}, true},
+		{end.Add(time.Hour), end.Add(-time.Minute), true},
+		{end.Add(-time.Minute), end.Add(time.Hour), true}, // the clock went back: it is not over yet
+		{end.Add(time.Hour), end.Add(time.Hour), false},
+	} {
+		check(t, app.RetireKeys(t.Context(), agent, step.now, step.confirmed))
+		_, err := os.Stat(in.path("state/keys/sealing-" + key.ID + ".jwk"))
+		if there := err == nil; there != step.there {
+			t.Errorf("now %s, confirmed %s: there %t, want %t", step.now, step.confirmed, there, step.there)
+		}
+	}
+}
