@@ -123,8 +123,8 @@ func (m *maker) acceptedResults() []resultRecipe {
 		{name: "result-unknown", description: "Nobody can say; may be revised.", edit: stating("outcome", "unknown", "reason", "directory.outcome_unknown")},
 		{name: "result-replayed", description: "Answered from memory.", edit: stating("replayed", true)},
 		{name: "result-reason-of-tomorrow", description: "A reason that nobody knows yet: go by the outcome.", edit: stating("outcome", "not_written", "reason", "user.on_holiday")},
-		{name: "result-detail-of-tomorrow", description: "An unknown member of detail is ignored.", edit: func(d *resultDraft) {
-			d.raw = m.withDetail(d.claims, map[string]any{"min_length": 8, "colour": "red"})
+		{name: "result-detail-of-tomorrow", description: "Unknown members of detail are ignored, whatever they hold.", edit: func(d *resultDraft) {
+			d.raw = m.withDetail(d.claims, map[string]any{"min_length": 8, "colour": "red", "agent": map[string]any{"agent": 1}})
 			d.claims["detail"] = map[string]any{"min_length": 8}
 		}},
 		{name: "result-signed-again", description: "Another valid signature of a result: accepted, and dropped where its jti was seen.", token: func(good []byte) []byte {
