@@ -23,20 +23,26 @@ import (
 
 const senderSources = "../../examples/senders"
 
+// The suites.
+const (
+	ec1  = "ec-1"
+	rsa1 = "rsa-1"
+)
+
 // sender is one of the senders that people copy.
 type sender struct {
 	language string // "" is Go
 	source   string // below examples/senders
-	profile  string // which of the portal's two keys it signs with
+	suite    string // of the agent's keys and of the portal's
 	login    string // the person whom it resets, one for each sender
 }
 
 func senders() map[string]sender {
 	return map[string]sender{
-		"go":     {"", "go/main.go", "profile.json", "ada"},
-		"python": {"python", "python/reset.py", "profile.json", "ben"},
-		"node":   {"node", "node/reset.mjs", "profile.json", "chloe"},
-		"java":   {"java", "java/Reset.java", "profile-rsa.json", "emil"},
+		"go":     {"", "go/main.go", ec1, "ada"},
+		"python": {"python", "python/reset.py", ec1, "ben"},
+		"node":   {"node", "node/reset.mjs", ec1, "chloe"},
+		"java":   {"java", "java/Reset.java", rsa1, "emil"},
 	}
 }
 
@@ -53,12 +59,13 @@ func TestSendersAreShort(t *testing.T) {
 	}
 }
 
-// TestSenders runs the senders against a whole installation: the queues, the agent's program and the fake directory. The agent has a sealing
-// key of either suite.
+// TestSenders runs the senders against a whole installation of their suite: the queues, the agent's program and the fake directory. The
+// sender that is made with the project's own client has to do with either suite.
 func TestSenders(t *testing.T) {
 	t.Parallel()
-	in := install(t)
+	installed := map[string]*installation{ec1: install(t, ec1), rsa1: install(t, rsa1)}
 	for name, s := range senders() {
+		in := installed[s.suite]
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			testSender(t, in, in.sender(t, name, s), s.login)
@@ -70,9 +77,14 @@ func TestSenders(t *testing.T) {
 			})
 		}
 	}
+	goSender := senders()["go"]
+	t.Run("go-rsa-1", func(t *testing.T) {
+		t.Parallel()
+		testSender(t, installed[rsa1], installed[rsa1].sender(t, "go", goSender), goSender.login)
+	})
 	t.Run("go-verifies", func(t *testing.T) {
 		t.Parallel()
-		testGoVerifies(t, in)
+		testGoVerifies(t, installed[ec1])
 	})
 }
 
@@ -120,25 +132,28 @@ func testGoVerifies(t *testing.T, in *installation) {
 	set, err := envelope.EncodePublicKeys(pinned, lab.Group+"/"+lab.AgentName)
 	check(t, err)
 	check(t, os.WriteFile(filepath.Join(portal, "others.jwks"), set, 0o600))
-	in.writeProfile(t, "profile-others.json", "agents", []string{"others.jwks"})
-	s := sender{"", "go/main.go", "profile-others.json", "liam"}
-	in.sender(t, "go", s)(t, in.programs, newPassword(""), 3, "unknown")
+	others := *in
+	others.profile = "profile-others.json"
+	in.writeProfile(t, others.profile, "agents", []string{"others.jwks"})
+	s := sender{"", "go/main.go", ec1, "liam"}
+	others.sender(t, "go", s)(t, in.programs, newPassword(""), 3, "unknown")
 	if writes := in.directory.Writes(s.login); writes != 1 {
 		t.Errorf("%d writes: the request itself was good, and an answer must have come", writes)
 	}
 }
 
-// installation is an agent with its surroundings, and a portal with two keys.
+// installation is an agent with its surroundings, and a portal; all keys are of one suite.
 type installation struct {
+	profile   string // the portal's, by its name in the site's folder portal
 	programs  string // folder of the programs
 	site      *lab.Site
 	directory *lab.Directory
 }
 
 // install starts everything; it ends with the test.
-func install(t *testing.T) *installation {
+func install(t *testing.T, suite string) *installation {
 	t.Helper()
-	in := &installation{programs: t.TempDir()}
+	in := &installation{programs: t.TempDir(), profile: "profile.json"}
 	const module = "github.com/password-writeback/writeback/"
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", in.programs, module+"cmd/writeback-agent", module+"cmd/writeback-send", module+"examples/senders/go")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -158,31 +173,37 @@ func install(t *testing.T) *installation {
 	t.Cleanup(func() { check(t, os.RemoveAll(folder)) })
 	in.site, err = lab.NewSite(folder, namespace, in.directory.Domain())
 	check(t, err)
-	in.makeKeys(t)
+	if suite == ec1 {
+		check(t, in.site.MakeKeys())
+	} else {
+		in.makeRSAKeys(t)
+	}
 	in.startAgent(t)
 	return in
 }
 
-// makeKeys makes the agent's keys, of both suites, and a second key of the portal's.
-func (in *installation) makeKeys(t *testing.T) {
+// makeRSAKeys makes the agent's keys and another one of the portal's, as their commands do with --suite rsa-1.
+func (in *installation) makeRSAKeys(t *testing.T) {
 	t.Helper()
-	check(t, in.site.MakeKeys())
 	store, err := envelope.OpenKeyStore(filepath.Join(in.site.Folder, "state", "keys"))
 	check(t, err)
-	_, err = store.Make(envelope.RSAOAEP256, envelope.KeyLife{})
-	check(t, err)
+	for _, algorithm := range []envelope.Algorithm{envelope.RSAOAEP256, envelope.PS256} {
+		_, err = store.Make(algorithm, envelope.KeyLife{})
+		check(t, err)
+	}
 	set, err := store.PublicSet(lab.Group + "/" + lab.AgentName)
 	check(t, err)
 	portal := filepath.Join(in.site.Folder, "portal")
 	check(t, os.WriteFile(filepath.Join(portal, "agents.jwks"), set, 0o600))
 
-	second, err := envelope.GenerateKey(envelope.PS256)
+	key, err := envelope.GenerateKey(envelope.PS256)
 	check(t, err)
-	check(t, envelope.SaveKey(filepath.Join(portal, "rsa-key.jwk"), second))
-	pinned, err := envelope.EncodePublicKeys([]envelope.PublicKey{in.site.PortalKey.Public(), second.Public()}, "")
+	check(t, envelope.SaveKey(filepath.Join(portal, "rsa-key.jwk"), key))
+	pinned, err := envelope.EncodePublicKey(key.Public())
 	check(t, err)
 	check(t, os.WriteFile(filepath.Join(in.site.Folder, "issuers", "portal.jwk"), pinned, 0o600))
-	in.writeProfile(t, "profile-rsa.json", "key", "rsa-key.jwk")
+	in.profile = "profile-rsa.json"
+	in.writeProfile(t, in.profile, "key", "rsa-key.jwk")
 }
 
 // writeProfile writes the portal's profile under another name, with one member changed.
@@ -232,7 +253,7 @@ func (in *installation) sender(t *testing.T, name string, s sender) runner {
 	default:
 		program, args = interpreter(t, s.language), []string{source}
 	}
-	args = append(args, filepath.Join(in.site.Folder, "portal", s.profile), s.login+"@corp.example.com")
+	args = append(args, filepath.Join(in.site.Folder, "portal", in.profile), s.login+"@corp.example.com")
 	return func(t *testing.T, carriers, password string, code int, begins string) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), longestRun)

@@ -37,8 +37,8 @@ func tricks() map[string]func(*answer) {
 		"no-signature":      token(func(good string) string { return good[:strings.LastIndexByte(good, '.')+1] }),
 		"four-parts":        token(func(good string) string { return good + ".AAAA" }),
 		"padded":            token(func(good string) string { return good + "==" }),
-		"stranger":          func(a *answer) { a.key = newSigningKey() },
-		"key-of-a-stranger": func(a *answer) { a.key = newSigningKey(); a.header["kid"] = a.key.KeyID() },
+		"stranger":          func(a *answer) { a.key = another(a.key) },
+		"key-of-a-stranger": func(a *answer) { a.key = another(a.key); a.header["kid"] = a.key.KeyID() },
 		"alg-none": func(a *answer) {
 			a.header["alg"] = "none"
 			a.token = func(good string) string { return good[:strings.LastIndexByte(good, '.')+1] }
@@ -59,12 +59,13 @@ func tricks() map[string]func(*answer) {
 	}
 }
 
-func newSigningKey() envelope.PrivateKey {
-	key, err := envelope.GenerateKey(envelope.ES256)
+// another makes a key of the same algorithm.
+func another(key envelope.PrivateKey) envelope.PrivateKey {
+	made, err := envelope.GenerateKey(key.Public().Algorithm())
 	if err != nil {
 		panic(err)
 	}
-	return key
+	return made
 }
 
 // The stand-in is this test binary under the name writeback-send: it finds a file with its orders beside itself.
@@ -146,7 +147,7 @@ func goodAnswer(request []byte, keys string) (*answer, error) {
 	digest := sha256.Sum256(request[:bytes.LastIndexByte(request, '.')])
 	return &answer{
 		key:    signing[0],
-		header: map[string]any{"typ": "writeback-result+jwt", "alg": "ES256", "kid": signing[0].KeyID()},
+		header: map[string]any{"typ": "writeback-result+jwt", "alg": string(signing[0].Public().Algorithm()), "kid": signing[0].KeyID()},
 		claims: map[string]any{
 			"iss": lab.Group + "/" + lab.AgentName, "agent": lab.AgentName, "aud": lab.Issuer, "jti": envelope.NewID(), "iat": time.Now().Unix(), "req": peeked.ID,
 			"req_sha256": base64.RawURLEncoding.EncodeToString(digest[:]), "outcome": "written", "reason": "ok", "replayed": false,

@@ -144,3 +144,25 @@ func leaves(value any) []func() {
 	}
 	return found
 }
+
+// TestWorkedExample recomputes every value of the worked example in docs/protocol.md from the document alone.
+func TestWorkedExample(t *testing.T) {
+	dir := filepath.Join(vectorScripts, "python")
+	dependOn(t, dir)
+	document, err := filepath.Abs("../../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.ReadFile(document); err != nil {
+		t.Fatal(err)
+	}
+	steps, faults := runScript(t, interpreter(t, "python"), dir, nil, "example.py", document)
+	for _, step := range steps {
+		if !step.ok {
+			t.Errorf("%s:\n%s", step.name, step.comment)
+		}
+	}
+	if faults != nil {
+		t.Error(faults)
+	}
+}

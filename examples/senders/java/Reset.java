@@ -1,5 +1,4 @@
 import static java.nio.charset.StandardCharsets.UTF_8;
-import static java.util.stream.Collectors.toMap;
 import java.nio.file.*;
 import java.security.*;
 import java.security.spec.*;
@@ -9,10 +8,11 @@ import javax.crypto.spec.*;
 /** Sets a user's password as a portal does, in suite rsa-1: java Reset.java PROFILE UPN, with the new password on the standard input. PROFILE is
  * writeback-send's, which carries the tokens. Exit code: 0 written, 1 not written, 3 unknown. docs/protocol.md explains every step. */
 class Reset {
+    static final PSSParameterSpec PS256 = new PSSParameterSpec("SHA-256", "MGF1", MGF1ParameterSpec.SHA256, 32, 1);
     static Map<String, String> members(String json) { // of a flat object without escapes; whatever else there is, or stands twice, is an error
         String member = "\\s*[{,]\\s*\"(\\w+)\"\\s*:\\s*(\"[^\"\\\\]*\"|\\d+|true|false|\\[[^\\[\\]]*]|\\{[^{}]*})(\\s*}\\s*)?";
         if (!json.replaceAll(member, "").isEmpty()) throw new IllegalArgumentException("not the JSON that was expected");
-        return new Scanner(json).findAll(member).collect(toMap(m -> m.group(1), m -> m.group(2).replaceAll("^\"|\"$", "")));
+        return new Scanner(json).findAll(member).collect(java.util.stream.Collectors.toMap(m -> m.group(1), m -> m.group(2).replaceAll("^\"|\"$", "")));
     }
     static String json(String text, Object... values) { return text.replace('\'', '"').formatted(values); }
     static String quote(String text) { return '"' + text.chars().mapToObj("\\u%04x"::formatted).reduce("", String::concat) + '"'; }
@@ -21,11 +21,13 @@ class Reset {
     static byte[] unb64(String text) { return Base64.getUrlDecoder().decode(text); }
     static java.math.BigInteger number(String text) { return new java.math.BigInteger(1, unb64(text)); }
     static byte[] random(int length) { byte[] data = new byte[length]; new SecureRandom().nextBytes(data); return data; }
+    static Signature ps256() throws Exception { var made = Signature.getInstance("RSASSA-PSS"); made.setParameter(PS256); return made; }
+    static RSAPublicKeySpec rsa(Map<String, String> jwk) { return new RSAPublicKeySpec(number(jwk.get("n")), number(jwk.get("e"))); }
 
     static String seal(Map<String, String> jwk, byte[] plaintext) throws Exception {
         Cipher rsa = Cipher.getInstance("RSA/ECB/OAEPPadding"), gcm = Cipher.getInstance("AES/GCM/NoPadding");
-        Key recipient = KeyFactory.getInstance("RSA").generatePublic(new RSAPublicKeySpec(number(jwk.get("n")), number(jwk.get("e"))));
-        rsa.init(Cipher.WRAP_MODE, recipient, new OAEPParameterSpec("SHA-256", "MGF1", MGF1ParameterSpec.SHA256, PSource.PSpecified.DEFAULT)); // not SHA-1
+        var oaep = new OAEPParameterSpec("SHA-256", "MGF1", MGF1ParameterSpec.SHA256, PSource.PSpecified.DEFAULT); // else MGF1 would take SHA-1
+        rsa.init(Cipher.WRAP_MODE, KeyFactory.getInstance("RSA").generatePublic(rsa(jwk)), oaep);
         var contentKey = new SecretKeySpec(random(32), "AES");
         gcm.init(Cipher.ENCRYPT_MODE, contentKey); // makes a random nonce
         String header = b64(json("{'alg':'RSA-OAEP-256','enc':'A256GCM','cty':'json','kid':'%s'}", jwk.get("kid")));
@@ -38,14 +40,13 @@ class Reset {
         String[] part = result.split("\\.", -1);
         for (String text : part) if (!b64(unb64(text)).equals(text)) throw new SignatureException("not base64url as it has to be");
         Map<String, String> header = members(new String(unb64(part[0]), UTF_8)), answer = members(new String(unb64(part[1]), UTF_8));
-        var key = keys.stream().filter(k -> k.get("alg").equals("ES256") && k.get("kid").equals(header.get("kid"))).findAny().orElseThrow();
-        String spki = "3059301306072a8648ce3d020106082a8648ce3d03010703420004%064x%064x".formatted(number(key.get("x")), number(key.get("y"))); // RFC 5480
-        Signature es256 = Signature.getInstance("SHA256withECDSAinP1363Format");
-        es256.initVerify(KeyFactory.getInstance("EC").generatePublic(new X509EncodedKeySpec(HexFormat.of().parseHex(spki))));
-        es256.update((part[0] + "." + part[1]).getBytes(UTF_8));
+        var key = keys.stream().filter(k -> k.get("alg").equals("PS256") && k.get("kid").equals(header.get("kid"))).findAny().orElseThrow();
+        Signature signature = ps256();
+        signature.initVerify(KeyFactory.getInstance("RSA").generatePublic(rsa(key)));
+        signature.update((part[0] + "." + part[1]).getBytes(UTF_8));
         String agent = key.get("agent"), digest = b64(MessageDigest.getInstance("SHA-256").digest(input.getBytes(UTF_8)));
         answer.putIfAbsent("detail", "");
-        if (part.length != 3 || !header.equals(Map.of("typ", "writeback-result+jwt", "alg", "ES256", "kid", key.get("kid"))) || !es256.verify(unb64(part[2]))
+        if (part.length != 3 || !header.equals(Map.of("typ", "writeback-result+jwt", "alg", "PS256", "kid", key.get("kid"))) || !signature.verify(unb64(part[2]))
             || !answer.keySet().equals(Set.of("iss", "agent", "aud", "req", "req_sha256", "jti", "iat", "outcome", "reason", "replayed", "detail"))
             || !answer.entrySet().containsAll(Map.of("iss", agent, "agent", agent.replaceFirst(".*/", ""), "aud", issuer, "req", jti, "req_sha256", digest).entrySet()))
             throw new SignatureException("not the answer of one of our agents to this request");
@@ -65,12 +66,11 @@ class Reset {
         long now = System.currentTimeMillis() / 1000;
         String input = b64(json("{'typ':'writeback-request+jwt','alg':'PS256','kid':'%s'}", own.get("kid"))) + "." + b64(json(
             "{%s,'iat':%d,'exp':%d,'auth_time':%d,'amr':['otp'],'act':{'kind':'self'},'reply':'%s','sealed':{%s}}", same, now, now + 60, now, b64(random(16)), sealed));
-        Signature ps256 = Signature.getInstance("RSASSA-PSS");
-        ps256.setParameter(new PSSParameterSpec("SHA-256", "MGF1", MGF1ParameterSpec.SHA256, 32, 1));
-        ps256.initSign(KeyFactory.getInstance("RSA").generatePrivate(new RSAPrivateKeySpec(number(own.get("n")), number(own.get("d")))));
-        ps256.update(input.getBytes(UTF_8));
+        Signature signature = ps256();
+        signature.initSign(KeyFactory.getInstance("RSA").generatePrivate(new RSAPrivateKeySpec(number(own.get("n")), number(own.get("d")))));
+        signature.update(input.getBytes(UTF_8));
         Process carry = new ProcessBuilder("writeback-send", "carry", "--profile", args[0]).redirectError(ProcessBuilder.Redirect.INHERIT).start();
-        try (var out = carry.outputWriter()) { out.write(input + "." + b64(ps256.sign())); }
+        try (var out = carry.outputWriter()) { out.write(input + "." + b64(signature.sign())); }
         Thread.currentThread().setUncaughtExceptionHandler((thread, fault) -> { System.out.println("unknown: " + fault); System.exit(3); });
         var answer = verify(new String(carry.getInputStream().readAllBytes(), UTF_8).strip(), input, profile.get("issuer"), jti, keys);
         System.out.println(answer.get("outcome") + ": " + answer.get("reason") + " " + answer.get("detail"));
