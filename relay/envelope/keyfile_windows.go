@@ -104,15 +104,15 @@ func unprotect(stored secret.Value) (secret.Value, error) {
 }
 
 func blobOf(data []byte) *windows.DataBlob {
-	return &windows.DataBlob{Size: uint32(len(data)), Data: unsafe.SliceData(data)}
+	return &windows.DataBlob{Size: uint32(len(data)), Data: unsafe.SliceData(data)} //nolint:gosec // how Windows takes bytes
 }
 
 // takeBlob copies what Windows allocated, clears it and gives it back.
 func takeBlob(blob windows.DataBlob) []byte {
-	theirs := unsafe.Slice(blob.Data, blob.Size)
+	theirs := unsafe.Slice(blob.Data, blob.Size) //nolint:gosec // how Windows gives bytes
 	ours := bytes.Clone(theirs)
 	clear(theirs)
-	_, _ = windows.LocalFree(windows.Handle(unsafe.Pointer(blob.Data)))
+	_, _ = windows.LocalFree(windows.Handle(unsafe.Pointer(blob.Data))) //nolint:gosec // it was allocated with LocalAlloc
 	return ours
 }
 
