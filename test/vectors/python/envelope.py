@@ -3,6 +3,7 @@
 Needs python3-cryptography. It is written to be compared with the document, for the test vectors; it does not erase secrets.
 """
 import base64
+import functools
 import hashlib
 import re
 import unicodedata
@@ -161,8 +162,13 @@ def rsa_public(jwk):
 def private_key(jwk):
     if jwk["kty"] == "EC":
         return ec.derive_private_key(integer(jwk["d"]), ec.SECP256R1())
-    p, q, d, dp, dq, qi = (integer(jwk[name]) for name in ("p", "q", "d", "dp", "dq", "qi"))
-    return rsa.RSAPrivateNumbers(p, q, d, dp, dq, qi, rsa_public(jwk)).private_key()
+    return rsa_private(*(integer(jwk[name]) for name in ("n", "e", "d", "p", "q", "dp", "dq", "qi")))
+
+
+@functools.cache
+def rsa_private(n, e, d, p, q, dp, dq, qi):
+    """Makes a private key, which the library checks at length: once for each."""
+    return rsa.RSAPrivateNumbers(p, q, d, dp, dq, qi, rsa.RSAPublicNumbers(e, n)).private_key()
 
 
 def verify_signed(token, typ, pinned):
