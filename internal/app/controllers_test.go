@@ -75,3 +75,27 @@ func TestWhatIsSaidOfControllers(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// What the configuration says about controllers is what the directory goes by.
+func TestSettingsOfControllersReachTheDirectory(t *testing.T) {
+	t.Parallel()
+	t.Run("pins", func(t *testing.T) {
+		in := install(t)
+		in.edit(t, "config.yaml", "    controllers:", "    pins: [sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=]\n    controllers:")
+		agent := in.start(t)
+		report := agent.status(t, "a domain without a controller", func(r status.Report) bool {
+			return strings.Contains(condition(r, health.Domain("corp.example.com")).Message, "not among the configured ones")
+		})
+		if state := report.Domains[0].Controllers[0].State; state != status.ControllerAway {
+			t.Errorf("state %q", state)
+		}
+	})
+	t.Run("discovery", func(t *testing.T) {
+		in := install(t)
+		in.edit(t, "config.yaml", "    controllers:", "    discovery: {enabled: true, dns_servers: ['127.0.0.1:1']}\n    controllers: [] #")
+		agent := in.start(t)
+		agent.status(t, "a domain that DNS does not know", func(r status.Report) bool {
+			return strings.Contains(condition(r, health.Domain("corp.example.com")).Message, "DNS names no controller")
+		})
+	})
+}
