@@ -236,3 +236,11 @@ func TestNoErrorShowsWhatWasSealed(t *testing.T) {
 		}
 	}
 }
+
+// TestAReplacementCharacterIsNoName: U+FFFD stands where somebody's decoder gave up, so it names nobody.
+func TestAReplacementCharacterIsNoName(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.open(w.token(t, user("upn", "a\ufffdb"))); writeback.ReasonOf(err) != writeback.EnvelopeUndecryptable {
+		t.Errorf("%v, want envelope.undecryptable", err)
+	}
+}

@@ -122,11 +122,11 @@ func TestNobodyLearnsWhyAnEncryptedKeyDoesNotOpen(t *testing.T) {
 	}
 }
 
-// TestAnRSAKeyIsReadyForUse: a key that was read from a file opens as fast as one that was made, without being worked out anew each time.
+// TestAnRSAKeyIsReadyForUse: a key that was read from a file is not worked out anew for each message.
 func TestAnRSAKeyIsReadyForUse(t *testing.T) {
 	w := newRSAWorld(t)
 	token := w.token(t, func(*envelopetest.Draft) {})
-	const most = 200 << 10
+	const most = 78_000 // 63,000 are taken; 91,000 where the key is worked out anew
 	_, _ = w.open(token)
 	if bytes := allocated(func() { _, _ = w.open(token) }); bytes > most {
 		t.Errorf("opening takes %d bytes of memory", bytes)
