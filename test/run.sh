@@ -52,8 +52,8 @@ if [ -n "$(reason race)" ]; then
 	CGO_ENABLED=0 race=()
 	not_run+=("race detector: $(reason race)")
 fi
-WRITEBACK_SAMBA_LEFT_OUT=$(reason samba)
-export WRITEBACK_SAMBA_LEFT_OUT
+WRITEBACK_SAMBA_LEFT_OUT=$(reason samba) WRITEBACK_SAMBA417_LEFT_OUT=$(reason samba417) WRITEBACK_SAMBA_PAIR_LEFT_OUT=$(reason pair)
+export WRITEBACK_SAMBA_LEFT_OUT WRITEBACK_SAMBA417_LEFT_OUT WRITEBACK_SAMBA_PAIR_LEFT_OUT
 # Other people's clients, which internal/interop runs.
 WRITEBACK_INTEROP_JS=$js_client WRITEBACK_INTEROP_JS_LEFT_OUT=$(reason javascript)
 WRITEBACK_INTEROP_PYTHON=$debian_python WRITEBACK_INTEROP_PYTHON_LEFT_OUT=$(reason proton)

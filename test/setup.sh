@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# setup.sh [--lint] REPORT - prepares what `make test` needs beyond Go and make, as far as this machine allows.
+# setup.sh [--lint | --lab] REPORT - prepares what `make test` needs beyond Go and make, as far as this machine allows.
 #
-# On Debian as root it installs the missing packages, golangci-lint, a Samba 4.24 domain controller with a seeded domain,
+# On Debian as root it installs the missing packages, golangci-lint, Samba domain controllers (4.24, two of one domain, and the
+# old 4.17) with a seeded domain,
 # other people's clients for the Service Bus emulator: npm's @azure/service-bus (with Node, if there is none) and Qpid Proton,
 # and what the senders in Python and Java need.
 # Everything but the packages goes to ${WRITEBACK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/writeback-lab}, is built once, and is
@@ -9,14 +10,14 @@
 # Each part appears under its name only when it is whole, so an interrupted run leaves nothing half-made.
 #
 # Elsewhere parts are left out. For each, REPORT gets a line `part: reason` (parts: race, lint, kerberos,
-# samba, javascript, proton, node, python, java); test/run.sh reads it.
-# With --lint only the linter is built. This script fails only when it cannot report.
+# samba, samba417, pair, javascript, proton, node, python, java); test/run.sh reads it.
+# With --lint only the linter is built, with --lab only the controller of version 4.24. This script fails only when it cannot report.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 
-only_lint=''
-if [ "${1:-}" = --lint ]; then only_lint=yes; shift; fi
-report=${1:?usage: setup.sh [--lint] REPORT}
+only=''
+case ${1:-} in --lint | --lab) only=$1; shift ;; esac
+report=${1:?usage: setup.sh [--lint | --lab] REPORT}
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 # shellcheck source=paths.sh
 . "$here/paths.sh"
@@ -37,8 +38,9 @@ why_no_packages() {
 basic_packages() {
 	have gcc && [ -e /usr/include/stdlib.h ] || printf '%s\n' gcc libc6-dev # the race detector needs cgo
 	have kinit || echo krb5-user                                            # the tests log in as the person who was reset
-	have mmdebstrap || echo mmdebstrap                                      # unpacks the controller's root
+	lab_packages
 }
+lab_packages() { have mmdebstrap || echo mmdebstrap; } # unpacks the controllers' roots
 client_packages() {
 	have node || echo nodejs
 	have npm || echo npm
@@ -82,20 +84,40 @@ why_no_namespaces() {
 	unshare --mount --pid --fork -- true 2>/dev/null || echo "this machine does not allow mount and pid namespaces"
 }
 
-install_controller() {
+# why_no_controller says why no controller can be built here, or nothing.
+why_no_controller() {
 	local why
 	why=$(why_no_packages)
 	[ -n "$why" ] || why=$(why_no_namespaces)
-	[ -n "$why" ] || have mmdebstrap || [ -d "$samba_root" ] || why="mmdebstrap could not be installed"
-	if [ -z "$why" ] && [ ! -d "$samba_root" ]; then
-		log "unpacking Samba 4.24 (about a minute, once)"
-		"$here/samba/root.sh" "$samba_root" || why="the Samba root could not be built (no network?)"
+	[ -n "$why" ] || have mmdebstrap || why="mmdebstrap could not be installed"
+	echo "$why"
+}
+
+# install_controller PART VERSION ROOT SNAPSHOT: left out as PART.
+install_controller() {
+	local part=$1 version=$2 root=$3 snapshot=$4 why=''
+	[ -d "$root" ] && [ -f "$snapshot" ] || why=$(why_no_controller)
+	if [ -z "$why" ] && [ ! -d "$root" ]; then
+		log "unpacking Samba $version (about a minute, once)"
+		"$here/samba/root.sh" "$version" "$root" || why="the root with Samba $version could not be built (no network?)"
 	fi
-	if [ -z "$why" ] && [ ! -f "$samba_snapshot" ]; then
-		log "provisioning and seeding the lab's domain (about fifteen seconds, once)"
-		"$here/samba/controller.sh" snapshot "$samba_root" "$samba_snapshot" || why="the lab's domain could not be provisioned"
+	if [ -z "$why" ] && [ ! -f "$snapshot" ]; then
+		log "provisioning and seeding the domain of Samba $version (about fifteen seconds, once)"
+		"$here/samba/controller.sh" snapshot "$root" "$snapshot" || why="the domain of Samba $version could not be provisioned"
 	fi
-	[ -z "$why" ] || left_out samba "$why"
+	[ -z "$why" ] || left_out "$part" "$why"
+}
+
+install_controllers() {
+	install_controller samba 4.24 "$samba_root" "$samba_snapshot"
+	[ -z "$only" ] || return 0
+	if grep -q '^samba: ' "$report"; then
+		left_out pair "$(sed -n 's/^samba: //p' "$report")"
+	elif [ ! -f "$samba_pair" ]; then
+		log "joining a second controller to the domain (about half a minute, once)"
+		"$here/samba/pair.sh" snapshot "$samba_root" "$samba_snapshot" "$samba_pair" || left_out pair "the second controller could not join"
+	fi
+	install_controller samba417 4.17 "$samba417_root" "$samba417_snapshot"
 }
 
 # why_no_node [WHY]: the JavaScript client needs Node 18 or later; WHY is why it could not be installed.
@@ -127,7 +149,14 @@ main() {
 	mkdir -p "$cache"
 	exec 9>"$cache/setup.lock"
 	flock 9 2>/dev/null || true # two checkouts at once: the second waits and finds everything built
-	if [ -n "$only_lint" ]; then install_linter; return; fi
+	case $only in
+	--lint) install_linter; return ;;
+	--lab)
+		[ -n "$(why_no_packages)" ] || install_packages lab_packages || true
+		install_controllers
+		return
+		;;
+	esac
 	why=$(why_no_packages)
 	clients=$why
 	if [ -z "$why" ]; then
@@ -143,7 +172,7 @@ main() {
 	node_left_out=$(why_no_node "$clients")
 	[ -z "$node_left_out" ] || left_out node "$node_left_out"
 	# One is bound by the processor, the others by the network.
-	install_controller &
+	install_controllers &
 	install_js_client "$clients" &
 	install_linter
 	wait

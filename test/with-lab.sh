@@ -1,67 +1,86 @@
 #!/usr/bin/env bash
-# with-lab.sh CMD... - runs CMD with a freshly restored Samba controller on loopback, and stops the controller afterwards.
+# with-lab.sh [--only-4.24] CMD... - runs CMD with freshly restored Samba controllers on loopback, and stops them afterwards.
 #
 #   test/with-lab.sh go test ./ldapwriter/...
 #
-# CMD finds the controller in WRITEBACK_SAMBA_* (internal/sambalab reads them). Every run starts from the same snapshot, so
-# no run sees what another one wrote. Several may run at once: each takes a loopback address of its own.
-# Without what setup.sh builds, CMD runs all the same, and WRITEBACK_SAMBA_LEFT_OUT tells the tests why they have to skip.
+# CMD finds the controller (4.24) in WRITEBACK_SAMBA_*, an old one (4.17) in WRITEBACK_SAMBA417_*, and the script that runs two
+# of one domain in WRITEBACK_SAMBA_PAIR* (internal/sambalab reads them). Every run starts from the same snapshots, so no run
+# sees what another one wrote. Several may run at once: each takes loopback addresses of its own.
+# Without what setup.sh builds, CMD runs all the same, and *_LEFT_OUT tells the tests why they have to skip.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 # shellcheck source=paths.sh
 . "$here/paths.sh"
+# shellcheck source=samba/address.sh
+. "$here/samba/address.sh"
 controller=$here/samba/controller.sh
 
-if [ -z "${WRITEBACK_SAMBA_LEFT_OUT:-}" ] && ! { [ -d "$samba_root" ] && [ -f "$samba_snapshot" ]; }; then
-	WRITEBACK_SAMBA_LEFT_OUT="the Samba lab is not built; test/setup.sh builds it on Debian as root"
-fi
-if [ -n "${WRITEBACK_SAMBA_LEFT_OUT:-}" ]; then
-	export WRITEBACK_SAMBA_LEFT_OUT
-	exec "$@"
-fi
+only=''
+if [ "${1:-}" = --only-4.24 ]; then only=yes; shift; fi
 
-# take_address locks the first loopback address that no other run holds and nobody listens on.
-take_address() {
-	local number locks=/run/lock
-	[ -w $locks ] || locks=/tmp
-	for number in $(seq 10 29); do
-		exec {address_lock}>"$locks/writeback-lab-127.0.0.$number.lock"
-		if flock --nonblock "$address_lock" && ! (exec 3<>"/dev/tcp/127.0.0.$number/636") 2>/dev/null; then
-			address=127.0.0.$number
-			return
-		fi
-		exec {address_lock}>&-
+# not_there PREFIX FILE...: whether something was left out; PREFIX_LEFT_OUT says then, why.
+not_there() {
+	local -n why=$1_LEFT_OUT
+	local file
+	for file in "${@:2}"; do
+		[ -n "${why:-}" ] || [ -e "$file" ] || why="the Samba lab is not built; test/setup.sh builds it on Debian as root"
 	done
-	echo "with-lab: no free address between 127.0.0.10 and 127.0.0.29" >&2
-	exit 1
+	[ -n "${why:-}" ]
 }
 
-state='' lab=''
+work='' locks=()
+declare -A lab=()
 stop() {
+	local pid
 	trap - EXIT
-	if [ -n "$lab" ]; then
+	for pid in "${lab[@]}"; do
 		# The controller is process 1 of its pid namespace: its end is complete only when everything in there has ended, and
-		# only then does unshare ($lab) return. Nothing writes to the state any more when it is removed.
-		kill -KILL "$(cat "/proc/$lab/task/$lab/children" 2>/dev/null || echo "$lab")" 2>/dev/null || kill -KILL "$lab" 2>/dev/null || true
-		wait "$lab" 2>/dev/null || true
-	fi
-	[ -z "$state" ] || rm -rf --one-file-system "$state"
+		# only then does unshare ($pid) return. Nothing writes to the state any more when it is removed.
+		kill -KILL "$(cat "/proc/$pid/task/$pid/children" 2>/dev/null || echo "$pid")" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+	[ -z "$work" ] || rm -rf --one-file-system "$work"
 }
 trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-take_address
-state=$(mktemp -d "${TMPDIR:-/tmp}/writeback-lab.XXXXXX")
-"$controller" restore "$samba_root" "$samba_snapshot" "$state" "$address"
-"$controller" run "$samba_root" "$state" {address_lock}>&- &
-lab=$!
-"$controller" wait "$samba_root" "$state"
-while IFS= read -r variable; do export "${variable?}"; done < <("$controller" env "$state")
-echo "with-lab: $WRITEBACK_SAMBA_HOST answers on $WRITEBACK_SAMBA_ADDR" >&2
+# launch PREFIX ROOT SNAPSHOT: restores a controller and starts it.
+launch() {
+	local prefix=$1 root=$2 snapshot=$3 address lock
+	take_address address lock
+	locks+=("$lock")
+	"$controller" restore "$root" "$snapshot" "$work/$prefix" "$address"
+	"$controller" run "$root" "$work/$prefix" &
+	lab[$prefix]=$!
+}
+
+# announce PREFIX ROOT: waits until it answers, and tells CMD where it is.
+announce() {
+	local variable host=$1_HOST address=$1_ADDR
+	"$controller" wait "$2" "$work/$1"
+	while IFS= read -r variable; do export "${variable?}"; done < <("$controller" env "$work/$1" "$1")
+	echo "with-lab: ${!host} answers on ${!address}, $(cat "$2/SAMBA-VERSION")" >&2
+}
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/writeback-lab.XXXXXX")
+wanted=()
+not_there WRITEBACK_SAMBA "$samba_root" "$samba_snapshot" || wanted+=(WRITEBACK_SAMBA "$samba_root" "$samba_snapshot")
+if [ -z "$only" ]; then
+	not_there WRITEBACK_SAMBA417 "$samba417_root" "$samba417_snapshot" || wanted+=(WRITEBACK_SAMBA417 "$samba417_root" "$samba417_snapshot")
+	if ! not_there WRITEBACK_SAMBA_PAIR "$samba_root" "$samba_pair"; then
+		export WRITEBACK_SAMBA_PAIR=$here/samba/pair.sh WRITEBACK_SAMBA_PAIR_ROOT=$samba_root WRITEBACK_SAMBA_PAIR_DOMAIN=$samba_pair
+	fi
+fi
+for ((i = 0; i < ${#wanted[@]}; i += 3)); do launch "${wanted[@]:i:3}"; done
+for ((i = 0; i < ${#wanted[@]}; i += 3)); do announce "${wanted[@]:i:2}"; done
+export WRITEBACK_SAMBA_LEFT_OUT WRITEBACK_SAMBA417_LEFT_OUT WRITEBACK_SAMBA_PAIR_LEFT_OUT
 
 status=0
-"$@" {address_lock}>&- || status=$?
+(
+	for lock in "${locks[@]}"; do exec {lock}>&-; done # whatever CMD leaves behind must not keep the addresses
+	exec "$@"
+) || status=$?
 exit "$status"

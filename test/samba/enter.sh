@@ -21,6 +21,8 @@ exec setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child -- bash 
 	mount -t tmpfs -o mode=755 lab-run "$root/run"
 	mount -t tmpfs -o mode=1777 lab-tmp "$root/tmp"
 	mount --bind "$state" "$root/lab"
-	if [ -f "$state/etc/resolv.conf" ]; then mount --bind "$state/etc/resolv.conf" "$root/etc/resolv.conf"; fi
+	for file in resolv.conf hosts; do
+		if [ -f "$state/etc/$file" ]; then mount --bind "$state/etc/$file" "$root/etc/$file"; fi
+	done
 	exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 KRB5_CONFIG=/lab/etc/krb5.conf "$@"
 ' enter "$root" "$state" "$@"

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# root.sh DIR - unpacks Debian trixie with Samba's AD domain controller from trixie-backports into DIR, a root to chroot into.
+# root.sh VERSION DIR - unpacks Debian with Samba's AD domain controller into DIR, a root to chroot into.
 #
-# Why not the machine's own package: Debian 12 has Samba 4.17, which knows neither the policy hints control (so a reset
-# never meets the password history) nor channel binding. 4.24 answers like Windows in both.
+#   4.24  Debian trixie with Samba from trixie-backports: knows the policy hints control and channel binding, as Windows does
+#   4.17  Debian 12 with its own Samba: knows neither; a controller as they are in use without the control
 #
-# Why unpacked only: no maintainer script runs, so no daemon starts and nothing is configured; that takes half a minute,
-# where a full installation takes one and a half. What those scripts would have left behind and Samba needs is made at the end.
+# Why unpacked only: no maintainer script runs, so no daemon starts and nothing is configured, and the machine's own packages
+# stay as they are; that takes half a minute, where a full installation takes one and a half. What those scripts would have
+# left behind and Samba needs is made at the end.
 #
 # DIR appears whole or not at all: the work happens beside it and is renamed.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 
-target=${1:?usage: root.sh DIR}
+version=${1:?usage: root.sh VERSION DIR} target=${2:?usage: root.sh VERSION DIR}
 building=$target.building.$$
 trap 'rm -rf --one-file-system "$building"' EXIT
 
@@ -21,20 +22,31 @@ mirror=${WRITEBACK_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 
 [ -n "$mirror" ] || { echo "root.sh: apt knows no Debian mirror; set WRITEBACK_DEBIAN_MIRROR" >&2; exit 1; }
 
 packages=(
-	samba-ad-dc samba-ad-provision samba-dsdb-modules winbind ldb-tools # the controller, its provisioning, its database tools
-	python3 python3-minimal                                             # samba-tool and the seed
-	openssl                                                             # the lab's certificates
+	samba-ad-provision samba-dsdb-modules winbind ldb-tools # the controller's provisioning and database tools
+	python3 python3-minimal                                 # samba-tool and the seed
+	openssl                                                 # the lab's certificates
 	base-files base-passwd bash coreutils dash debianutils findutils gawk grep hostname libc-bin sed tar tzdata util-linux
 )
+case $version in
+4.24) # the backports come first where they have a package
+	suite=trixie archives=(trixie trixie-backports) packages+=(samba-ad-dc)
+	hooks=(--setup-hook='printf "Package: *\nPin: release n=trixie-backports\nPin-Priority: 900\n" >"$1/etc/apt/preferences"')
+	;;
+4.17) # packages of Debian 12 do not bring the links /bin, /lib and /sbin themselves
+	suite=bookworm archives=(bookworm) packages+=(samba samba-vfs-modules)
+	hooks=(--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr)
+	;;
+*) echo "root.sh: no Samba $version; choose 4.24 or 4.17" >&2; exit 2 ;;
+esac
+sources=()
+for archive in "${archives[@]}"; do sources+=("deb $mirror $archive main"); done
 
 # An extracted root runs no dpkg triggers: keep only what is needed to run, drop documents and translations while unpacking.
 mmdebstrap --quiet --mode=root --variant=extract \
 	--aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
 	--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 	--dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
-	--setup-hook='printf "Package: *\nPin: release n=trixie-backports\nPin-Priority: 900\n" >"$1/etc/apt/preferences"' \
-	--include="$(IFS=,; echo "${packages[*]}")" \
-	trixie "$building" "deb $mirror trixie main" "deb $mirror trixie-backports main" >&2
+	"${hooks[@]}" --include="$(IFS=,; echo "${packages[*]}")" "$suite" "$building" "${sources[@]}" >&2
 
 # What the maintainer scripts would have made.
 cp "$building/usr/share/base-passwd/passwd.master" "$building/etc/passwd"

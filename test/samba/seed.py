@@ -12,7 +12,15 @@ import ldb
 from samba.auth import system_session
 from samba.dcerpc import security
 from samba.ndr import ndr_pack, ndr_unpack
-from samba.netcmd.main import samba_tool
+
+try:
+    from samba.netcmd.main import samba_tool
+except ImportError:  # Samba 4.17
+    from samba.netcmd.main import cmd_sambatool
+
+    def samba_tool(*arguments):
+        return cmd_sambatool()._run("samba-tool", *arguments)
+
 from samba.param import LoadParm
 from samba.samdb import SamDB
 
