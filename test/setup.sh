@@ -50,7 +50,7 @@ client_packages() {
 }
 have_proton() { "$debian_python" -c 'import proton' 2>/dev/null; }
 have_cryptography() { "$debian_python" -c 'import cryptography' 2>/dev/null; }
-have_java() { java --list-modules 2>/dev/null | grep -q '^jdk.compiler@'; } # runs a program from its source
+have_java() { java -m jdk.compiler/com.sun.tools.javac.Main -version >/dev/null 2>&1; } # runs a program from its source
 
 # install_packages installs in one go what a list asks for. Nothing of it starts a daemon.
 install_packages() {

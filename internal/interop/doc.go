@@ -7,6 +7,9 @@
 // The protocol in other languages: test/vectors holds programs that open tokens by docs/protocol.md, without a JOSE library
 // and without a line of relay/envelope, and run its test vectors.
 //
-// The scripts print TAP, and each of their steps becomes a subtest. test/setup.sh installs what they need. Where that is not
-// possible a test skips with the reason, and where nobody ran the set-up it skips and says so.
+// The senders of examples/senders, which people copy: they set passwords through the whole agent, and must not believe any of the
+// forged answers that a stand-in for writeback-send gives them.
+//
+// The scripts print TAP. test/setup.sh installs what they need. Where that is not possible a test skips with the reason, and where
+// nobody ran the set-up and nothing suitable is installed it skips and says so.
 package interop

@@ -23,7 +23,7 @@ func languages() map[string]language {
 	return map[string]language{
 		"python": {"Python with python3-cryptography", "WRITEBACK_PYTHON", []string{"/usr/bin/python3", "python3"}, []string{"-c", "import cryptography"}},
 		"node":   {"Node 18", "WRITEBACK_NODE", []string{"node"}, []string{"-e", "process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)"}},
-		"java":   {"a JDK 17", "WRITEBACK_JAVA", []string{"java"}, []string{"--list-modules"}},
+		"java":   {"a JDK 17", "WRITEBACK_JAVA", []string{"java"}, []string{"-m", "jdk.compiler/com.sun.tools.javac.Main", "-version"}},
 	}
 }
 
