@@ -33,6 +33,7 @@ func (c checker) config(cfg *Config) {
 	c.domains(cfg.Domains)
 	c.issuers(cfg)
 	c.policy("policy", cfg.Policy)
+	c.passwordLists("policy", &cfg.Policy)
 	c.path("audit.dir", &cfg.Audit.Dir)
 	within(c, "audit.max_file_size", cfg.Audit.MaxFileSize, 64*KiB, 10*GiB)
 	c.status("status", &cfg.Status)
@@ -69,6 +70,27 @@ func (c checker) policy(path string, policy Policy) {
 	within(c, member(path, "user_budget.failures"), policy.UserBudget.Failures, 1, 100)
 	within(c, member(path, "user_budget.per"), policy.UserBudget.Per, time.Minute, 24*time.Hour)
 	within(c, member(path, "controller_search"), policy.ControllerSearch, 100*time.Millisecond, time.Minute)
+}
+
+// passwordLists makes the names absolute; what the files hold is judged by the room that reads them.
+func (c checker) passwordLists(path string, policy *Policy) {
+	c.list(member(path, "banned_words_file"), &policy.BannedWordsFile)
+	c.list(member(path, "breached_passwords_file"), &policy.BreachedPasswordsFile)
+}
+
+func (c checker) list(path string, file *string) {
+	if *file == "" {
+		return
+	}
+	c.resolve(file)
+	info, err := os.Stat(*file)
+	if err != nil {
+		c.file(path, *file, "the list", err)
+		return
+	}
+	if refused := worldWritable(*file, info); refused != nil {
+		c.add(path, refused.problem, refused.remedy)
+	}
 }
 
 func (c checker) status(path string, status *Status) {

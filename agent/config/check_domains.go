@@ -35,6 +35,7 @@ func (c checker) domain(path string, d *Domain) {
 		c.containers(member(path, "search_base"), []string{d.SearchBase}, []Domain{*d}, single)
 	}
 	c.scope(member(path, "scope"), d)
+	c.enabled(path, d)
 	c.sids(member(path, "protected_groups"), d.ProtectedGroups)
 	c.accounts(member(path, "protected_accounts"), d.ProtectedAccounts)
 }
@@ -46,6 +47,19 @@ func (c checker) scope(path string, d *Domain) {
 	}
 	c.containers(include, d.Scope.Include, []Domain{*d}, listed)
 	c.containers(member(path, "exclude"), d.Scope.Exclude, []Domain{*d}, listed)
+}
+
+// enabled checks that groups are named just where they count: whoever names some means them.
+func (c checker) enabled(path string, d *Domain) {
+	groups := member(path, "enabled_groups")
+	oneOf(c, member(path, "enabled_for"), d.EnabledFor, EnabledForAll, EnabledForGroups, EnabledForNobody)
+	c.sids(groups, d.EnabledGroups)
+	switch {
+	case d.EnabledFor == EnabledForGroups && len(d.EnabledGroups) == 0:
+		c.missing(groups, "List the SIDs of the groups; Get-ADGroup NAME shows them.")
+	case d.EnabledFor != EnabledForGroups && len(d.EnabledGroups) > 0:
+		c.add(groups, "does not count", "Write enabled_for: groups, or remove the groups.")
+	}
 }
 
 // place says whether a field holds one name or a list of them.

@@ -67,6 +67,13 @@ func TestValues(t *testing.T) {
 		"connections":              {controllers, controllers + "\n    connections: 65", []string{"domains[0].connections: is out of range"}},
 		"search base":              {controllers, controllers + "\n    search_base: corp", []string{"domains[0].search_base: not a distinguished name"}},
 		"search base elsewhere":    {controllers, controllers + "\n    search_base: 'DC=other,DC=com'", []string{"domains[0].search_base: not in a configured domain"}},
+		"enabled for few":          {controllers, controllers + "\n    enabled_for: groups\n    enabled_groups: [S-1-5-21-1-2-3-1601]", nil},
+		"enabled for nobody":       {controllers, controllers + "\n    enabled_for: nobody", nil},
+		"enabled for some":         {controllers, controllers + "\n    enabled_for: some", []string{"domains[0].enabled_for: unknown value"}},
+		"enabled for no group":     {controllers, controllers + "\n    enabled_for: groups", []string{"domains[0].enabled_groups: is missing"}},
+		"enabled group by name":    {controllers, controllers + "\n    enabled_for: groups\n    enabled_groups: [Pilot]", []string{"domains[0].enabled_groups[0]: not a SID"}},
+		"enabled groups, for all":  {controllers, controllers + "\n    enabled_groups: [S-1-5-21-1-2-3-1601]", []string{"domains[0].enabled_groups: does not count"}},
+		"breached ones":            {"agent: a1", "agent: a1\npolicy: {breached_passwords_file: relay.secret}", nil},
 		"protected group by name":  {controllers, controllers + "\n    protected_groups: [Admins]", []string{"domains[0].protected_groups[0]: not a SID"}},
 		"protected account":        {controllers, controllers + "\n    protected_accounts: [svc-backup]", []string{"domains[0].protected_accounts[0]: neither a SID nor an objectGUID"}},
 		"protected accounts":       {controllers, controllers + "\n    protected_accounts: [S-1-5-21-1-2-3-500, 6f9619ff-8b86-d011-b42d-00c04fc964ff]", nil},
@@ -128,6 +135,19 @@ func TestValues(t *testing.T) {
 				t.Errorf("faults (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestPasswordListsMustBeThere(t *testing.T) {
+	_, err := load(t, installation(t), minimal+"policy: {banned_words_file: words.txt, breached_passwords_file: pwned}\n")
+	faults := faultsOf(t, err)
+	if len(faults) != 2 {
+		t.Fatalf("faults: %v", faults)
+	}
+	for i, file := range []string{"banned_words_file", "breached_passwords_file"} {
+		if f := faults[i]; f.Path != "policy."+file || !strings.Contains(f.Problem, "does not exist") || f.Remedy == "" {
+			t.Errorf("%s: %+v", file, f)
+		}
 	}
 }
 

@@ -74,11 +74,24 @@ type Domain struct {
 	Connections int `yaml:"connections"`
 	// Scope says which users may be touched at all.
 	Scope Scope `yaml:"scope"`
+	// EnabledFor says for whom within the scope the agent works; EnabledGroups are SIDs of groups, for the word groups.
+	EnabledFor    EnabledFor `yaml:"enabled_for"`
+	EnabledGroups []string   `yaml:"enabled_groups"`
 	// ProtectedGroups are SIDs of groups whose members are never touched, in addition to the built-in list.
 	ProtectedGroups []string `yaml:"protected_groups"`
 	// ProtectedAccounts are SIDs or objectGUIDs of accounts that are never touched.
 	ProtectedAccounts []string `yaml:"protected_accounts"`
 }
+
+// EnabledFor is whom of a domain's scope the agent works for.
+type EnabledFor string
+
+// The words.
+const (
+	EnabledForAll    EnabledFor = "all"    // everybody in scope
+	EnabledForGroups EnabledFor = "groups" // members of EnabledGroups, nested ones too
+	EnabledForNobody EnabledFor = "nobody"
+)
 
 // Discovery is how a domain's controllers are found.
 type Discovery struct {
@@ -176,6 +189,10 @@ type Policy struct {
 	WriteTimeout time.Duration `yaml:"write_timeout"`
 	// ControllerSearch is how long a request may wait for a controller that answers.
 	ControllerSearch time.Duration `yaml:"controller_search"`
+	// BannedWordsFile is a text file of words that make a password weak; empty: none.
+	BannedWordsFile string `yaml:"banned_words_file"`
+	// BreachedPasswordsFile is a file, or a folder of range files, of SHA-1 hashes in the form of Have I Been Pwned; empty: none.
+	BreachedPasswordsFile string `yaml:"breached_passwords_file"`
 	// UserBudget bounds what could be used to guess a user's password, all portals together.
 	UserBudget UserBudget `yaml:"user_budget"`
 }

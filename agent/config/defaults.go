@@ -36,6 +36,7 @@ type defaulter interface{ setDefaults() }
 func (d *Domain) setDefaults() {
 	d.Connections = 4
 	d.Transport = TransportLDAPS
+	d.EnabledFor = EnabledForAll
 	d.Bind.Method = BindSimple
 }
 

@@ -27,6 +27,7 @@ func TestLoadFillsInTheDefaults(t *testing.T) {
 	want.Status.Group = ""
 	want.Domains = []config.Domain{{
 		Name: "corp.example.com", NetBIOSName: "CORP", SearchBase: "DC=corp,DC=example,DC=com", Connections: 4, Transport: config.TransportLDAPS,
+		EnabledFor:  config.EnabledForAll,
 		Controllers: []string{"dc1.corp.example.com:636"},
 		Bind:        config.Bind{Method: config.BindSimple, User: "svc@corp.example.com", PasswordFile: filepath.Join(dir, "bind.secret")},
 		Scope:       config.Scope{Include: []string{"OU=Staff,DC=corp,DC=example,DC=com"}},

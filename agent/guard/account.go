@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -50,7 +51,25 @@ func (g *Guard) checkScope(issuer string, account writeback.Account) (domain, er
 	case !asking.WholeDirectory && !lies(asking.Scope):
 		return outside("%q lies outside the scope of issuer %q", account.DistinguishedName, issuer)
 	}
-	return rules, nil
+	return rules, rules.checkEnabled(account)
+}
+
+// checkEnabled is the switch for a beginning with few people. Whom the agent is not enabled for lies beyond its scope, so this comes before all that
+// would tell more. Groups that cannot be read enable nobody.
+func (d domain) checkEnabled(account writeback.Account) error {
+	outside := func(format string, args ...any) error { return refusal(writeback.PolicyOutOfScope, format, args...) }
+	enables := func(text string) bool { sid, ok := canonicalSID(text); return ok && d.enabled[sid] }
+	switch {
+	case d.enabledFor == EnabledAll:
+		return nil
+	case d.enabledFor != EnabledGroups:
+		return outside("%s is enabled for nobody", account.Domain)
+	case len(account.TokenGroups) == 0:
+		return outside("tokenGroups: %w", errAbsent)
+	case !enables(account.PrimaryGroupSID) && !slices.ContainsFunc(account.TokenGroups, enables):
+		return outside("it is a member of none of the groups that %s is enabled for", account.Domain)
+	}
+	return nil
 }
 
 // checkKind admits user accounts of people: objects of class user that are no computer and no managed service account
@@ -66,7 +85,7 @@ func checkKind(account writeback.Account) error {
 		return unreadable("objectClass")
 	case account.UserAccountControl == 0:
 		return unreadable("userAccountControl")
-	case !has("user") || account.UserAccountControl&writeback.UACNormalAccount == 0:
+	case !has("user") || account.UserAccountControl&accountTypes != writeback.UACNormalAccount:
 		return refusal(writeback.PolicyOutOfScope, "%q is not a user account", account.DistinguishedName)
 	}
 	for _, class := range []string{
@@ -78,6 +97,10 @@ func checkKind(account writeback.Account) error {
 	}
 	return nil
 }
+
+// accountTypes are the flags of userAccountControl that say what an account is for (MS-ADTS 2.2.16): a person's is NORMAL_ACCOUNT and none
+// of INTERDOMAIN_TRUST, WORKSTATION_TRUST and SERVER_TRUST.
+const accountTypes = writeback.UACNormalAccount | 0x0800 | 0x1000 | 0x2000
 
 func unreadable(attribute string) error {
 	return hinted(HintUnreadable, refusal(writeback.PolicyProtectedUser, "%s: %w", attribute, errAbsent))
@@ -95,6 +118,8 @@ func (d domain) checkProtected(account writeback.Account) error {
 		return refusal(writeback.PolicyProtectedUser, "%s is a protected account", own)
 	case d.isBindAccount(account):
 		return refusal(writeback.PolicyProtectedUser, "%s is the agent's own account", own)
+	case isKerberosKey(account.SAMAccountName):
+		return refusal(writeback.PolicyProtectedUser, "%s is the account of a Kerberos key distribution center", own)
 	}
 	carried := append([]string{own}, account.TokenGroups...)
 	if account.PrimaryGroupSID != "" {
@@ -141,13 +166,26 @@ func (d domain) isBindAccount(account writeback.Account) bool {
 	})
 }
 
+// isKerberosKey knows krbtgt and those of read-only controllers, krbtgt_ and a number (MS-ADTS 6.1.1.6.13, msDS-SecondaryKrbTgtNumber), whose
+// RID is no fixed one.
+func isKerberosKey(name string) bool {
+	rest, ok := strings.CutPrefix(strings.ToLower(name), "krbtgt")
+	return ok && strings.Trim(strings.TrimPrefix(rest, "_"), "0123456789") == ""
+}
+
 // checkAdminCount only adds refusals: Windows sets adminCount on members of protected groups and leaves it when they
-// leave, but an account without it may still be one, and Samba never sets it.
+// leave, but an account without it may still be one, and Samba never sets it. It comes after the groups, so that what it refuses is in none of
+// those that are known here.
 func checkAdminCount(account writeback.Account) error {
-	if account.AdminCount != 0 {
-		return hinted(HintAdminCount, refusal(writeback.PolicyProtectedUser, "adminCount is %d", account.AdminCount))
+	if account.AdminCount == 0 {
+		return nil
 	}
-	return nil
+	return &writeback.Error{
+		Reason: writeback.PolicyProtectedUser, Detail: writeback.Detail{Hint: HintAdminCountOrphaned},
+		Hint: "Where the account is no administrator's any more: clear its adminCount and let it inherit permissions again, as docs/operations.md shows.",
+		Cause: fmt.Errorf("adminCount is %d, although it is in no protected group: left over, or set for a group that is not known here",
+			account.AdminCount),
+	}
 }
 
 // checkState refuses accounts whose owner could not log on with the new password anyway.

@@ -43,6 +43,14 @@ func TestCheckAccount(t *testing.T) {
 		"gMSA":              {class("top", "user", "msDS-GroupManagedServiceAccount"), writeback.PolicyOutOfScope, "", "msDS-Group"},
 		"sMSA":              {class("top", "user", "msds-managedserviceaccount"), writeback.PolicyOutOfScope, "", "msDS-Managed"},
 		"contact":           {class("top", "person", "contact"), writeback.PolicyOutOfScope, "", "not a user"},
+		"dMSA":              {class("top", "user", "msDS-DelegatedManagedServiceAccount"), writeback.PolicyOutOfScope, "", "msDS-Deleg"},
+		"trust, normal too": {uac(normal | 0x0800), writeback.PolicyOutOfScope, "", "not a user"},
+		"host, normal too":  {uac(normal | 0x1000), writeback.PolicyOutOfScope, "", "not a user"},
+		"server account":    {uac(normal | 0x2000), writeback.PolicyOutOfScope, "", "not a user"},
+		"krbtgt by name":    {func(a *writeback.Account) { a.SAMAccountName = "KrbTgt" }, writeback.PolicyProtectedUser, "", "Kerberos"},
+		"an RODC's krbtgt":  {func(a *writeback.Account) { a.SAMAccountName = "krbtgt_23119" }, writeback.PolicyProtectedUser, "", "Kerberos"},
+		"like a krbtgt":     {func(a *writeback.Account) { a.SAMAccountName = "krbtgt_fan" }, writeback.ReasonOK, "", ""},
+		"adminCount, group": {func(a *writeback.Account) { a.AdminCount, a.PrimaryGroupSID = 1, domainSID+"-512" }, writeback.PolicyProtectedUser, "", "Domain Admins"},
 		"trust account":     {uac(0x0800), writeback.PolicyOutOfScope, "", "not a user"},
 		"workstation":       {uac(0x1000), writeback.PolicyOutOfScope, "", "not a user"},
 		"no GUID":           {func(a *writeback.Account) { a.GUID = writeback.GUID{} }, writeback.PolicyProtectedUser, guard.HintUnreadable, "objectGUID"},
@@ -52,8 +60,8 @@ func TestCheckAccount(t *testing.T) {
 		"no groups":         {func(a *writeback.Account) { a.TokenGroups = nil }, writeback.PolicyProtectedUser, guard.HintUnreadable, "could not be read"},
 		"groups empty":      {func(a *writeback.Account) { a.TokenGroups = []string{} }, writeback.PolicyProtectedUser, guard.HintUnreadable, "tokenGroups"},
 		"group unclear":     {group("Domain Admins"), writeback.PolicyProtectedUser, guard.HintUnreadable, "not a SID"},
-		"adminCount":        {func(a *writeback.Account) { a.AdminCount = 1 }, writeback.PolicyProtectedUser, guard.HintAdminCount, "adminCount"},
-		"adminCount odd":    {func(a *writeback.Account) { a.AdminCount = -1 }, writeback.PolicyProtectedUser, guard.HintAdminCount, "adminCount"},
+		"adminCount":        {func(a *writeback.Account) { a.AdminCount = 1 }, writeback.PolicyProtectedUser, guard.HintAdminCountOrphaned, "adminCount"},
+		"adminCount odd":    {func(a *writeback.Account) { a.AdminCount = -1 }, writeback.PolicyProtectedUser, guard.HintAdminCountOrphaned, "adminCount"},
 		"listed group":      {group(domainSID + "-2001"), writeback.PolicyProtectedUser, "", "-2001"},
 		"listed SID":        {func(a *writeback.Account) { a.SID = domainSID + "-3001" }, writeback.PolicyProtectedUser, "", "protected account"},
 		"listed GUID":       {func(a *writeback.Account) { a.GUID = writeback.GUID{0, 1, 2, 3, 15: 0xff} }, writeback.PolicyProtectedUser, "", "protected account"},
@@ -72,7 +80,7 @@ func TestCheckAccount(t *testing.T) {
 		"smart card":        {uac(normal | writeback.UACSmartcardRequired), writeback.UserSmartcardRequired, "", "0x40200"},
 		"expiry unreadable": {func(a *writeback.Account) { a.ExpiryKnown = false }, writeback.PolicyProtectedUser, guard.HintUnreadable, "accountExpires"},
 		"expired":           {func(a *writeback.Account) { a.AccountExpires = noon }, writeback.UserExpired, "", "2026-03-01T12:00:00Z"},
-		"admin, disabled":   {func(a *writeback.Account) { a.AdminCount, a.UserAccountControl = 1, normal|writeback.UACDisabled }, writeback.PolicyProtectedUser, guard.HintAdminCount, ""},
+		"admin, disabled":   {func(a *writeback.Account) { a.AdminCount, a.UserAccountControl = 1, normal|writeback.UACDisabled }, writeback.PolicyProtectedUser, guard.HintAdminCountOrphaned, ""},
 		"disabled, locked":  {func(a *writeback.Account) { a.LockedOut, a.UserAccountControl = true, normal|writeback.UACDisabled }, writeback.UserDisabled, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -89,7 +97,7 @@ func builtin() []string {
 	for _, rid := range []int{544, 548, 549, 550, 551, 552} {
 		sids = append(sids, fmt.Sprintf("S-1-5-32-%d", rid))
 	}
-	for _, rid := range []int{498, 500, 502, 512, 516, 518, 519, 520, 521, 525, 526, 527} {
+	for _, rid := range []int{498, 500, 501, 502, 512, 516, 518, 519, 520, 521, 525, 526, 527} {
 		sids = append(sids, fmt.Sprintf("%s-%d", domainSID, rid))
 	}
 	return sids
@@ -108,6 +116,61 @@ func TestBuiltinProtection(t *testing.T) {
 				change(&a)
 				check(t, g.CheckAccount(request(), a, noon), writeback.PolicyProtectedUser, "", sid)
 			})
+		}
+	}
+}
+
+// TestWhoIsEnabled also covers groups that cannot be read, which enable nobody, and that a protected account stays one.
+func TestWhoIsEnabled(t *testing.T) {
+	pilot := domainSID + "-7001"
+	member := func(a *writeback.Account) { a.TokenGroups = append(a.TokenGroups, pilot) }
+	for name, test := range map[string]struct {
+		enabled guard.Enabled
+		groups  []string
+		change  func(*writeback.Account)
+		reason  writeback.Reason
+		hint    string
+		cause   string
+	}{
+		"all":               {guard.EnabledAll, nil, func(*writeback.Account) {}, writeback.ReasonOK, "", ""},
+		"nobody":            {guard.EnabledNobody, nil, member, writeback.PolicyOutOfScope, "", "nobody"},
+		"no member":         {guard.EnabledGroups, []string{pilot}, func(*writeback.Account) {}, writeback.PolicyOutOfScope, "", "none of the groups"},
+		"a member":          {guard.EnabledGroups, []string{domainSID + "-1", pilot}, member, writeback.ReasonOK, "", ""},
+		"in other spelling": {guard.EnabledGroups, []string{"s-1-5-21-01111-2222-3333-7001"}, member, writeback.ReasonOK, "", ""},
+		"by primary group":  {guard.EnabledGroups, []string{pilot}, func(a *writeback.Account) { a.PrimaryGroupSID = pilot }, writeback.ReasonOK, "", ""},
+		"like the group":    {guard.EnabledGroups, []string{pilot}, func(a *writeback.Account) { a.TokenGroups = append(a.TokenGroups, pilot+"0") }, writeback.PolicyOutOfScope, "", ""},
+		"unreadable":        {guard.EnabledGroups, []string{pilot}, func(a *writeback.Account) { a.TokenGroups, a.PrimaryGroupSID = nil, pilot }, writeback.PolicyOutOfScope, "", "tokenGroups"},
+		"admin, no member":  {guard.EnabledGroups, []string{pilot}, func(a *writeback.Account) { a.AdminCount, a.SID = 1, domainSID+"-500" }, writeback.PolicyOutOfScope, "", ""},
+		"protected member":  {guard.EnabledGroups, []string{pilot}, func(a *writeback.Account) { member(a); a.SID = domainSID + "-500" }, writeback.PolicyProtectedUser, "", "Administrator"},
+		"disabled":          {guard.EnabledNobody, nil, func(a *writeback.Account) { a.UserAccountControl |= writeback.UACDisabled }, writeback.PolicyOutOfScope, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := rules()
+			domain := r.Domains["corp.example"]
+			domain.EnabledFor, domain.EnabledGroups = test.enabled, test.groups
+			r.Domains["corp.example"] = domain
+			g, err := guard.New(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := account()
+			test.change(&a)
+			check(t, g.CheckAccount(request(), a, noon), test.reason, test.hint, test.cause)
+		})
+	}
+}
+
+func TestNewRefusesHalfAnEnabling(t *testing.T) {
+	for name, domain := range map[string]guard.DomainRules{
+		"unset":           {},
+		"unknown":         {EnabledFor: "some"},
+		"groups, none":    {EnabledFor: guard.EnabledGroups},
+		"all, and groups": {EnabledFor: guard.EnabledAll, EnabledGroups: []string{domainSID + "-1"}},
+		"no SID":          {EnabledFor: guard.EnabledGroups, EnabledGroups: []string{"Pilot"}},
+	} {
+		domain.Include = []string{root}
+		if _, err := guard.New(guard.Rules{Domains: map[string]guard.DomainRules{"corp.example": domain}}); err == nil {
+			t.Errorf("%s: accepted", name)
 		}
 	}
 }

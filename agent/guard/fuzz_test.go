@@ -136,7 +136,7 @@ func TestScopeBeforeEverything(t *testing.T) {
 	inside := a
 	a.Containers = []string{services, root}
 	check(t, g.CheckAccount(request(), a, noon), writeback.PolicyOutOfScope, "", "issuer")
-	check(t, g.CheckAccount(request(), inside, noon), writeback.PolicyProtectedUser, guard.HintAdminCount, "")
+	check(t, g.CheckAccount(request(), inside, noon), writeback.PolicyProtectedUser, guard.HintAdminCountOrphaned, "")
 	for _, step := range []struct {
 		mend   func(*writeback.Account)
 		reason writeback.Reason

@@ -42,7 +42,7 @@ func rules() guard.Rules {
 		},
 		Domains: map[string]guard.DomainRules{
 			"corp.example": {
-				Include: []string{staff, services}, Exclude: []string{boss},
+				Include: []string{staff, services}, Exclude: []string{boss}, EnabledFor: guard.EnabledAll,
 				ProtectedGroups:   []string{domainSID + "-2001"},
 				ProtectedAccounts: []string{domainSID + "-3001", "03020100-0000-0000-0000-0000000000ff"},
 				BindAccounts:      []string{"CN=svc,OU=Staff,DC=corp,DC=example", `CORP\svc1`, "svc2@corp.example", domainSID + "-4001"},

@@ -13,8 +13,9 @@ import (
 const (
 	HintIdentifier = "identifier"        // policy.operation_not_allowed: this kind of user id is not allowed
 	HintActor      = "actor"             // policy.operation_not_allowed: this kind of actor is not allowed
-	HintAdminCount = "admin_count"       // policy.protected_user: adminCount is set, perhaps left over
 	HintUnreadable = "groups_unreadable" // policy.protected_user: the agent may not read what it needs to judge
+	// HintAdminCountOrphaned: policy.protected_user, only because adminCount is set; the account is in no protected group.
+	HintAdminCountOrphaned = "admin_count_orphaned"
 )
 
 func refusal(reason writeback.Reason, format string, args ...any) *writeback.Error {

@@ -69,6 +69,8 @@ func domainPrincipal(rid string) string {
 		return "Enterprise Read-only Domain Controllers"
 	case "500":
 		return "Administrator"
+	case "501":
+		return "Guest"
 	case "502":
 		return "krbtgt"
 	case "512":

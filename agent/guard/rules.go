@@ -52,6 +52,9 @@ type DomainRules struct {
 	// Include and Exclude are normalised names of containers, normalised like writeback.Account.Containers. An account must
 	// lie, at any depth, in an included one and in no excluded one.
 	Include, Exclude []string
+	// EnabledFor says whom of them; EnabledGroups are the SIDs of the groups, whose members, nested ones too, are meant by [EnabledGroups].
+	EnabledFor    Enabled
+	EnabledGroups []string
 	// ProtectedGroups are SIDs of groups whose members, nested ones too, are never touched, besides the built-in ones.
 	ProtectedGroups []string
 	// ProtectedAccounts are SIDs or objectGUIDs of accounts that are never touched.
@@ -60,6 +63,16 @@ type DomainRules struct {
 	// name, user@domain or DOMAIN\user. The agent never resets itself.
 	BindAccounts []string
 }
+
+// Enabled says for whom of a domain's scope the agent works.
+type Enabled string
+
+// The settings. The zero value is none of them.
+const (
+	EnabledAll    Enabled = "all"
+	EnabledGroups Enabled = "groups"
+	EnabledNobody Enabled = "nobody"
+)
 
 // Guard judges by rules. It is safe for concurrent use. Use [New].
 type Guard struct {
@@ -72,6 +85,8 @@ type Guard struct {
 // domain is a DomainRules made ready.
 type domain struct {
 	include, exclude []string
+	enabledFor       Enabled
+	enabled          map[string]bool // canonical SIDs of groups
 	groups           map[string]bool // canonical SIDs
 	accounts         map[string]bool // canonical SIDs and GUIDs
 	bindNames        []string
@@ -147,22 +162,24 @@ func (r IssuerRules) faults() []error {
 func (r DomainRules) ready() (domain, []error) {
 	d := domain{
 		include: slices.Clone(r.Include), exclude: slices.Clone(r.Exclude),
-		groups: map[string]bool{}, accounts: map[string]bool{},
+		enabledFor: r.EnabledFor, accounts: map[string]bool{},
 	}
 	var faults []error
+	d.enabled, faults = groupSet("enabled", r.EnabledGroups)
+	switch {
+	case !slices.Contains([]Enabled{EnabledAll, EnabledGroups, EnabledNobody}, r.EnabledFor):
+		faults = append(faults, fmt.Errorf("enabled for %q is not known", r.EnabledFor))
+	case (r.EnabledFor == EnabledGroups) != (len(r.EnabledGroups) > 0):
+		faults = append(faults, errors.New("enabled groups go with being enabled for groups, and only with that"))
+	}
 	if len(r.Include) == 0 {
 		faults = append(faults, errors.New("no included container: name the domain's own to include all"))
 	}
 	if slices.Contains(r.Include, "") || slices.Contains(r.Exclude, "") {
 		faults = append(faults, errors.New("an empty name of a container"))
 	}
-	for _, group := range r.ProtectedGroups {
-		sid, ok := canonicalSID(group)
-		if !ok {
-			faults = append(faults, fmt.Errorf("protected group %q is not a SID", group))
-		}
-		d.groups[sid] = true
-	}
+	protected, problems := groupSet("protected", r.ProtectedGroups)
+	d.groups, faults = protected, append(faults, problems...)
 	for _, account := range r.ProtectedAccounts {
 		id, ok := canonicalID(account)
 		if !ok {
@@ -181,6 +198,21 @@ func (r DomainRules) ready() (domain, []error) {
 		}
 	}
 	return d, faults
+}
+
+// groupSet returns the groups' SIDs in their one form.
+func groupSet(kind string, groups []string) (map[string]bool, []error) {
+	set := map[string]bool{}
+	var faults []error
+	for _, group := range groups {
+		sid, ok := canonicalSID(group)
+		if !ok {
+			faults = append(faults, fmt.Errorf("%s group %q is not a SID", kind, group))
+			continue
+		}
+		set[sid] = true
+	}
+	return set, faults
 }
 
 // canonicalID returns the one form of a SID or a GUID.

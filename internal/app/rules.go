@@ -30,7 +30,8 @@ func guardRules(cfg *config.Config, add func(path string, err error)) guard.Rule
 		excluded := normalized(scope+".exclude", domain.Scope.Exclude, add)
 		everywhere = append(everywhere, included...)
 		rules.Domains[domain.Name] = guard.DomainRules{
-			Include: included, Exclude: excluded, ProtectedGroups: domain.ProtectedGroups,
+			Include: included, Exclude: excluded, EnabledFor: guard.Enabled(domain.EnabledFor), EnabledGroups: domain.EnabledGroups,
+			ProtectedGroups:   domain.ProtectedGroups,
 			ProtectedAccounts: domain.ProtectedAccounts, BindAccounts: bindNames(domain.Bind.User),
 		}
 	}
