@@ -22,7 +22,9 @@ const newPassword = "Fresh-Wort 2026!"
 
 // controller is a domain controller that tests run against: the fake, or a real Samba.
 type controller struct {
-	samba           bool
+	samba bool
+	// withoutHints: it lacks the policy-hints control, so its resets never meet the history, nor the minimum age.
+	withoutHints    bool
 	address         string
 	roots           *x509.CertPool
 	servicePassword string
@@ -53,29 +55,47 @@ func startFake(t testing.TB, change ...func(*adtest.Options)) *controller {
 	}
 }
 
-// openSamba returns the real controller, or skips the test.
-func openSamba(t *testing.T) *controller {
+// openSamba returns the real controller, or skips the test. It is of version 4.24 and answers like Windows, but for what the contract says.
+func openSamba(t testing.TB) *controller {
 	t.Helper()
-	lab := sambalab.Open(t)
+	return atLab(t, sambalab.Open(t))
+}
+
+// openOldSamba returns a real controller of version 4.17, without the policy-hints control, or skips the test.
+func openOldSamba(t testing.TB) *controller {
+	t.Helper()
+	c := atLab(t, sambalab.OpenOld(t))
+	c.withoutHints = true
+	return c
+}
+
+func atLab(t testing.TB, lab *sambalab.Lab) *controller {
+	t.Helper()
 	return &controller{
 		samba: true, address: lab.Addr, roots: lab.Roots(t),
 		servicePassword: string(lab.ServicePassword.Reveal()), userPassword: string(lab.UserPassword.Reveal()),
 	}
 }
 
-// onEveryController runs a test of the contract against the fake and against a real controller.
+// onEveryController runs a test of the contract against the fake, which answers like Windows, and against two versions of a real controller.
 func onEveryController(t *testing.T, test func(t *testing.T, c *controller)) {
 	t.Helper()
 	t.Run("fake", func(t *testing.T) { test(t, startFake(t)) })
-	t.Run("samba", func(t *testing.T) { test(t, openSamba(t)) })
+	t.Run("samba-4.24", func(t *testing.T) { test(t, openSamba(t)) })
+	t.Run("samba-4.17", func(t *testing.T) { test(t, openOldSamba(t)) })
 }
 
-// domain returns the configuration for this controller.
+// domain returns the configuration for this controller. Where the policy hints are unknown they are not asked for: what becomes of a reset
+// under the other modes is said in TestContractModesOfPolicyHints.
 func (c *controller) domain() ldapwriter.DomainConfig {
-	return ldapwriter.DomainConfig{
+	config := ldapwriter.DomainConfig{
 		Name: corp, NetBIOSName: corpNetBIOS, Controllers: []string{c.address}, RootCAs: c.roots,
 		BindUser: serviceUser, BindPassword: password(c.servicePassword),
 	}
+	if c.withoutHints {
+		config.PolicyHints = ldapwriter.HintsAllow
+	}
+	return config
 }
 
 func password(text string) func(context.Context) (secret.Value, error) {

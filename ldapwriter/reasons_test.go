@@ -56,7 +56,7 @@ func producers() map[writeback.Reason]cause {
 		writeback.PasswordTooLong:           written("bob", resetTo(strings.Repeat("Aa7!", 65))),
 		writeback.PasswordTooSimple:         written("bob", resetTo("allofthesearelower")),
 		writeback.PasswordInvalidCharacters: written("bob", resetTo("Aa7!\x00Aa7!")),
-		writeback.PasswordOldIncorrect: written("bob", func(*controller) writeback.Change {
+		writeback.PasswordOldIncorrect: written("contract01", func(*controller) writeback.Change {
 			return changeOf("certainly Wrong 7", newPassword)
 		}),
 		writeback.PasswordCannotChange:  written("cantchange1", changeTo(newPassword)),
@@ -66,48 +66,91 @@ func producers() map[writeback.Reason]cause {
 	}
 }
 
-// onlyTheFake has a cause for what the Samba of the tests cannot be made to say. Where it is Windows alone, the source stands beside it.
-func onlyTheFake() map[writeback.Reason]cause {
-	return map[writeback.Reason]cause{
-		// Samba does not compare the password with names. Microsoft, "Password must meet complexity requirements"; MS-SAMR 3.1.1.7.2.
-		writeback.PasswordContainsName: written("carol", resetTo("My-CAROL-Passw0rd")),
-		// Windows says 0000052D for a password in the history and nothing more (KB2386717; the answers of the fake have the threads).
-		writeback.PasswordRefused: func(t *testing.T, c *controller) error {
-			t.Helper()
-			return written("carol", resetTo(c.userPassword))(t, c)
+// differing has a cause for what not every controller says. Which one does is tested: what a row does not name is not left out in silence,
+// and what no real controller says stands there with the source that says that Windows does.
+func differing() map[writeback.Reason]differs {
+	return map[writeback.Reason]differs{
+		writeback.PasswordContainsName: {
+			source: `Samba does not compare a password with names. Microsoft, "Password must meet complexity requirements"; MS-SAMR 3.1.1.7.2`,
+			fake:   written("carol", resetTo("My-CAROL-Passw0rd")),
 		},
-		// Samba 4.17 lacks the control, and the tests run against 4.24.
-		writeback.DirectoryPolicyHintsMissing: func(t *testing.T, _ *controller) error {
-			t.Helper()
-			return written("carol", resetTo(newPassword))(t, startFake(t, func(o *adtest.Options) { o.WithoutPolicyHints = true }))
+		writeback.PasswordRefused: {
+			source: "Windows says 0000052D for a password in the history and no more (KB2386717); Samba says which rule it breaks",
+			fake:   written("carol", func(c *controller) writeback.Change { return reset(c.userPassword) }),
 		},
-		// A controller that stops at the right moment.
-		writeback.DirectoryOutcomeUnknown: func(t *testing.T, c *controller) error {
-			t.Helper()
-			d := c.directory(t)
-			account := person(t, d, "carol")
-			defer c.fake.Inject(adtest.Fault{On: adtest.OnModify, Effect: adtest.DropAfter})()
-			return d.Write(deadline(t), account, reset(newPassword))
+		writeback.DirectoryPolicyHintsMissing: {
+			fake:   withoutTheControl(written("carol", resetTo(newPassword))),
+			old:    written("contract03", resetTo(newPassword), required),
+			source: "Windows Server 2008 R2 without KB2386717, and Samba before 4.18, lack the control; Samba 4.24 has it",
+		},
+		writeback.PasswordTooRecent: {
+			fake:  underMinimumAge(written("dave", changeTo(newPassword))),
+			samba: written("minage1", changeTo(newPassword)),
+			old:   written("minage1", changeTo(newPassword)),
+		},
+		writeback.DirectoryOutcomeUnknown: {
+			fake:  answerLost,
+			samba: answerLost,
+			old:   answerLost,
 		},
 	}
 }
 
-// tooRecent is said by both, each under a policy that it can be asked for: on Samba the text is enough, on Windows the policy must be readable.
-func tooRecent(t *testing.T, c *controller) error {
-	t.Helper()
-	if !c.samba {
-		c = startFake(t, func(o *adtest.Options) { o.Domain.Policy.MinAge = 48 * time.Hour })
-		return written("dave", changeTo(newPassword))(t, c)
+// differs is a cause for each kind of controller; nil: it does not say so.
+type differs struct {
+	fake, samba, old cause
+	source           string // where one is nil: why, and who says so
+}
+
+func (d differs) on(c *controller) cause {
+	switch {
+	case !c.samba:
+		return d.fake
+	case c.withoutHints:
+		return d.old
 	}
-	return written("minage1", changeTo(newPassword))(t, c)
+	return d.samba
+}
+
+// required demands that the history is enforced.
+func required(c *ldapwriter.DomainConfig) { c.PolicyHints = ldapwriter.HintsRequire }
+
+func withoutTheControl(cause cause) cause {
+	return func(t *testing.T, _ *controller) error {
+		t.Helper()
+		return cause(t, startFake(t, func(o *adtest.Options) { o.WithoutPolicyHints = true }))
+	}
+}
+
+// underMinimumAge: on Windows the policy must be readable to tell why, and that of minage1 is not.
+func underMinimumAge(cause cause) cause {
+	return func(t *testing.T, _ *controller) error {
+		t.Helper()
+		return cause(t, startFake(t, func(o *adtest.Options) { o.Domain.Policy.MinAge = 48 * time.Hour }))
+	}
+}
+
+// answerLost has a line to the controller cut while the answer to a Modify is on its way: it was carried out, and nobody was told.
+func answerLost(t *testing.T, c *controller) error {
+	t.Helper()
+	line := c.through(t)
+	d := c.directory(t, func(config *ldapwriter.DomainConfig) { config.Controllers = []string{line.address} })
+	account := person(t, d, "contract04")
+	line.loseAnswers()
+	failure := d.Write(deadline(t), account, reset(newPassword))
+	line.mend()
+	after, err := d.PasswordState(deadline(t), account)
+	if err != nil || after.Version != account.Password.Version+1 || after.Originating != after.Own {
+		t.Errorf("version %d -> %d by %s on %s (%v)", account.Password.Version, after.Version, after.Originating, after.Own, err)
+	}
+	return failure
 }
 
 func TestContractEveryReason(t *testing.T) {
 	onEveryController(t, func(t *testing.T, c *controller) {
 		causes := producers()
-		causes[writeback.PasswordTooRecent] = tooRecent
-		if !c.samba {
-			for reason, cause := range onlyTheFake() {
+		for reason, row := range differing() {
+			if cause := row.on(c); cause != nil {
 				causes[reason] = cause
 			}
 		}
@@ -127,16 +170,23 @@ func saidByTheAgent(reason writeback.Reason) bool {
 }
 
 func TestNoReasonOfADirectoryIsWithoutATest(t *testing.T) {
-	both, fake := producers(), onlyTheFake()
+	both, some := producers(), differing()
 	for _, info := range writeback.Reasons() {
 		switch info.Class {
 		case writeback.ClassUser, writeback.ClassPassword, writeback.ClassDirectory:
 		default:
 			continue
 		}
-		known := both[info.Reason] != nil || fake[info.Reason] != nil || info.Reason == writeback.PasswordTooRecent
-		if known == saidByTheAgent(info.Reason) {
+		row, listed := some[info.Reason]
+		if known := both[info.Reason] != nil || listed; known == saidByTheAgent(info.Reason) {
 			t.Errorf("%s: has a cause here %v, said by the agent %v", info.Reason, known, saidByTheAgent(info.Reason))
+		}
+		everywhere := row.fake != nil && row.samba != nil && row.old != nil
+		if listed && !everywhere && row.source == "" {
+			t.Errorf("%s: not every controller says so, and no source says why", info.Reason)
+		}
+		if listed && row.fake == nil {
+			t.Errorf("%s: the fake, which answers like Windows, cannot say so", info.Reason)
 		}
 	}
 }

@@ -1,8 +1,9 @@
-// Package sambalab lets tests reach the Samba domain controller that `make test` starts beside them.
+// Package sambalab lets tests reach the Samba domain controllers that `make test` starts beside them.
 //
-// The controller is a real one: AD's schema, access checks, password policy and Kerberos. test/samba builds and seeds it,
-// test/with-lab.sh starts it and sets the WRITEBACK_SAMBA_* variables that [Open] reads. Where it cannot run, the tests
-// that need it skip with the reason. The population is described in test/samba/README.md; passwords written by a test stay
+// The controllers are real ones: AD's schema, access checks, password policy and Kerberos. test/samba builds and seeds them,
+// test/with-lab.sh starts them and sets the WRITEBACK_SAMBA* variables that are read here. [Open] returns one of version 4.24, which
+// answers like Windows; [OpenOld] one of version 4.17, which lacks the policy-hints control and channel binding; [StartPair] starts
+// two of one domain, to be killed, stopped and brought back. Where one cannot run, the tests that need it skip with the reason. The population is described in test/samba/README.md; passwords written by a test stay
 // until the end of the run, so tests that run at the same time use different people.
 //
 // Only test files import this package; it speaks no LDAP, so that the directory's client library keeps its one owner.
@@ -72,7 +73,18 @@ func (l *Lab) Roots(t testing.TB) *x509.CertPool {
 // A controller that is announced only in part fails the test: that is a broken set-up, not a missing one.
 func Open(t testing.TB) *Lab {
 	t.Helper()
-	lab, reason, err := open(os.Getenv)
+	return opened(t, "WRITEBACK_SAMBA")
+}
+
+// OpenOld returns a controller of version 4.17, on the same terms. Domain and population are the same.
+func OpenOld(t testing.TB) *Lab {
+	t.Helper()
+	return opened(t, "WRITEBACK_SAMBA417")
+}
+
+func opened(t testing.TB, prefix string) *Lab {
+	t.Helper()
+	lab, reason, err := open(os.Getenv, prefix)
 	if err != nil {
 		t.Fatalf("Samba lab: %v", err)
 	}
@@ -82,27 +94,24 @@ func Open(t testing.TB) *Lab {
 	return lab
 }
 
+// absent is the reason why something of the lab is not there; empty: variable says where it is.
+func absent(getenv func(string) string, prefix, variable string) string {
+	if reason := getenv(prefix + "_LEFT_OUT"); reason != "" {
+		return reason
+	}
+	if getenv(variable) == "" {
+		return "it is not running; `make test` starts it, or test/with-lab.sh go test ./..."
+	}
+	return ""
+}
+
 // open returns a lab, or the reason why there is none, or what is wrong with the one announced.
-func open(getenv func(string) string) (lab *Lab, reason string, err error) {
-	if reason := getenv("WRITEBACK_SAMBA_LEFT_OUT"); reason != "" {
+func open(getenv func(string) string, prefix string) (lab *Lab, reason string, err error) {
+	if reason := absent(getenv, prefix, prefix+"_ADDR"); reason != "" {
 		return nil, reason, nil
 	}
-	if getenv("WRITEBACK_SAMBA_ADDR") == "" {
-		return nil, "it is not running; `make test` starts it, or test/with-lab.sh go test ./...", nil
-	}
-	env := environment{getenv: getenv}
-	lab = &Lab{
-		Addr:                env.value("WRITEBACK_SAMBA_ADDR"),
-		Host:                env.value("WRITEBACK_SAMBA_HOST"),
-		CAFile:              env.value("WRITEBACK_SAMBA_CA"),
-		BaseDN:              env.value("WRITEBACK_SAMBA_BASE_DN"),
-		Realm:               env.value("WRITEBACK_SAMBA_REALM"),
-		Krb5Config:          env.value("WRITEBACK_SAMBA_KRB5_CONFIG"),
-		ServiceUser:         env.value("WRITEBACK_SAMBA_SERVICE_USER"),
-		ServicePassword:     env.secret("WRITEBACK_SAMBA_SERVICE_PASSWORD_FILE"),
-		ServicePasswordFile: env.value("WRITEBACK_SAMBA_SERVICE_PASSWORD_FILE"),
-		UserPassword:        env.secret("WRITEBACK_SAMBA_USER_PASSWORD_FILE"),
-	}
+	env := environment{getenv: getenv, prefix: prefix}
+	lab = env.lab()
 	if env.err != nil {
 		return nil, "", env.err
 	}
@@ -112,10 +121,27 @@ func open(getenv func(string) string) (lab *Lab, reason string, err error) {
 // environment reads variables and keeps the first failure.
 type environment struct {
 	getenv func(string) string
+	prefix string
 	err    error
 }
 
-func (e *environment) value(name string) string {
+func (e *environment) lab() *Lab {
+	return &Lab{
+		Addr:                e.value("_ADDR"),
+		Host:                e.value("_HOST"),
+		CAFile:              e.value("_CA"),
+		BaseDN:              e.value("_BASE_DN"),
+		Realm:               e.value("_REALM"),
+		Krb5Config:          e.value("_KRB5_CONFIG"),
+		ServiceUser:         e.value("_SERVICE_USER"),
+		ServicePassword:     e.secret("_SERVICE_PASSWORD_FILE"),
+		ServicePasswordFile: e.value("_SERVICE_PASSWORD_FILE"),
+		UserPassword:        e.secret("_USER_PASSWORD_FILE"),
+	}
+}
+
+func (e *environment) value(suffix string) string {
+	name := e.prefix + suffix
 	v := e.getenv(name)
 	if v == "" {
 		e.fail(fmt.Errorf("%s is not set", name))
@@ -123,8 +149,8 @@ func (e *environment) value(name string) string {
 	return v
 }
 
-func (e *environment) secret(name string) secret.Value {
-	path := e.value(name)
+func (e *environment) secret(suffix string) secret.Value {
+	name, path := e.prefix+suffix, e.value(suffix)
 	if path == "" {
 		return secret.Value{}
 	}

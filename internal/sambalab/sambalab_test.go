@@ -35,7 +35,7 @@ func lookup(env map[string]string) func(string) string {
 }
 
 func TestOpenReadsTheEnvironment(t *testing.T) {
-	lab, reason, err := open(lookup(complete(t)))
+	lab, reason, err := open(lookup(complete(t)), "WRITEBACK_SAMBA")
 	if err != nil || reason != "" {
 		t.Fatalf("open: reason %q, error %v", reason, err)
 	}
@@ -63,7 +63,7 @@ func TestOpenSaysWhyThereIsNoLab(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, reason, err := open(lookup(test.env))
+			_, reason, err := open(lookup(test.env), "WRITEBACK_SAMBA")
 			if err != nil || !strings.Contains(reason, test.want) {
 				t.Errorf("reason %q, error %v; want a reason with %q", reason, err, test.want)
 			}
@@ -79,7 +79,7 @@ func TestOpenRefusesHalfALab(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			env := complete(t)
 			delete(env, name)
-			_, _, err := open(lookup(env))
+			_, _, err := open(lookup(env), "WRITEBACK_SAMBA")
 			if err == nil || !strings.Contains(err.Error(), name) {
 				t.Errorf("error %v does not name %s", err, name)
 			}
@@ -88,7 +88,7 @@ func TestOpenRefusesHalfALab(t *testing.T) {
 	t.Run("unreadable password", func(t *testing.T) {
 		env := complete(t)
 		env["WRITEBACK_SAMBA_USER_PASSWORD_FILE"] = filepath.Join(t.TempDir(), "absent")
-		if _, _, err := open(lookup(env)); !os.IsNotExist(unwrapAll(err)) {
+		if _, _, err := open(lookup(env), "WRITEBACK_SAMBA"); !os.IsNotExist(unwrapAll(err)) {
 			t.Errorf("error %v, want not-exist", err)
 		}
 	})
