@@ -36,17 +36,20 @@ func (g *Guard) Admit(issuer string, now time.Time) error {
 	if limiter == nil {
 		return nil
 	}
-	reservation := limiter.ReserveN(now, 1)
-	wait := reservation.DelayFrom(now)
-	if wait <= 0 {
+	if limiter.AllowN(now, 1) { // and not a reservation given back: of several at once most would stay charged
 		return nil
 	}
-	reservation.CancelAt(now)
 	err := hinted(HintIssuerRate, refusal(writeback.PolicyRateLimited, "issuer %q exceeds %d requests per %s",
 		issuer, g.issuers[issuer].Rate.Requests, g.issuers[issuer].Rate.Per))
-	retry := now.Add(wait)
+	retry := now.Add(untilRoom(limiter, now))
 	err.Detail.RetryAfter = &retry
 	return err
+}
+
+// untilRoom is how long it takes until one more request passes.
+func untilRoom(limiter *rate.Limiter, now time.Time) time.Duration {
+	missing := max(0, 1-limiter.TokensAt(now))
+	return time.Duration(missing / float64(limiter.Limit()) * float64(time.Second))
 }
 
 // Checks names the operation that a check by this issuer asks about: a reset; for an issuer that may not reset a change, and for

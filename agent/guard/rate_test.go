@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -57,6 +58,25 @@ func TestARateRefusalSaysWhenThereIsRoom(t *testing.T) {
 		}
 		if room := detail.RetryAfter.Sub(noon).Round(time.Millisecond); room != 20*time.Second {
 			t.Errorf("room after %s, want 20 s", room)
+		}
+	}
+}
+
+// Requests are handled at once, and a flood must not cost more than the time it lasts.
+func TestAFloodDoesNotPutItsEndOff(t *testing.T) {
+	g := withRate(t)
+	var flood sync.WaitGroup
+	for range 16 {
+		flood.Go(func() {
+			for range 5000 {
+				_ = g.Admit("portal", noon)
+			}
+		})
+	}
+	flood.Wait()
+	for n := range 3 {
+		if err := g.Admit("portal", noon.Add(time.Minute)); err != nil {
+			t.Fatalf("request %d, a minute after the flood: %v", n, err)
 		}
 	}
 }
