@@ -40,9 +40,9 @@ func (p *Pipeline) keepSilent(j *job, end *ending) writeback.Reason {
 	return reason
 }
 
-// isOverflow names what may come by the thousand and is therefore counted, not logged: copies and floods.
+// isOverflow names what may come by the thousand and is therefore counted, not logged: copies, floods, and old tokens that somebody kept.
 func isOverflow(reason writeback.Reason) bool {
-	return reason == writeback.RequestInProgress || reason == writeback.PolicyRateLimited
+	return reason == writeback.RequestInProgress || reason == writeback.PolicyRateLimited || reason == writeback.RequestExpired
 }
 
 // answerWithoutRecord answers from memory, or what no record is made of. A full outbox only costs the repeated answer.

@@ -47,6 +47,9 @@ func overBudget(err error) error {
 // looked up, and no record is made of it, for a flood must not fill the ledger. Until it expires the refusal is kept in memory,
 // because whoever was told "not written" must be able to rely on it. What can not be kept, or is out of its time, gets silence.
 func (p *Pipeline) limit(j *job) *ending {
+	if end := p.tooOld(j); end != nil {
+		return end
+	}
 	now := p.Now()
 	if known, refused := p.limited.find(j.claims.Key(), now); refused {
 		return p.repeatRefusal(j, known)

@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -157,6 +158,46 @@ func TestOnlyNewRequestsCountTowardsTheRate(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		_, token = w.ask(order{user: "bob"})
 		check(t, "after a while", written, w.deliver(token))
+	})
+}
+
+// Whoever has seen an old token, and may send to the queue, must not spend its portal's rate with it.
+func TestWhatIsTooOldToBeAnsweredDoesNotCount(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.govern(t, guards.IssuerRules{
+			Operations: []writeback.Operation{writeback.OpReset}, WholeDirectory: true, Rate: guards.Rate{Requests: 2, Per: time.Minute},
+		})
+		_, old := w.ask(order{user: "alice", age: 25 * time.Hour})
+		_, unopened := w.ask(order{user: "alice", age: 25 * time.Hour, openErr: writeback.NewError(writeback.EnvelopeUndecryptable, nil)})
+		for range 3 {
+			check(t, "old", expect{Settlement: writeback.Complete, Reason: writeback.RequestExpired}, w.deliver(old))
+			check(t, "old, not opened", expect{Settlement: writeback.Complete, Reason: writeback.RequestExpired}, w.deliver(unopened))
+		}
+		_, token := w.ask(order{user: "alice"})
+		check(t, "a new one", written, w.deliver(token))
+	})
+}
+
+// One id with ever new content is no way around the rate, and fills neither the audit nor the disk.
+func TestAUsedIDCountsTowardsTheRate(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.govern(t, guards.IssuerRules{
+			Operations: []writeback.Operation{writeback.OpReset}, WholeDirectory: true, Rate: guards.Rate{Requests: 2, Per: time.Minute},
+		})
+		request, token := w.ask(order{user: "alice"})
+		check(t, "the first", written, w.deliver(token))
+		for n := range 10 {
+			_, other := w.ask(order{user: "alice", id: request.ID, content: strconv.Itoa(n)})
+			want := expect{writeback.Complete, writeback.NotWritten, writeback.EnvelopeIDReused, false}
+			if n >= 1 {
+				want = expect{Settlement: writeback.Complete, Reason: writeback.PolicyRateLimited}
+			}
+			check(t, "its id again", want, w.deliver(other))
+		}
+		again := written
+		again.Replayed = true
+		check(t, "the first again", again, w.deliver(token))
+		check(t, "audit lines", 3, w.auditLines()) // intent, outcome, and one refusal
 	})
 }
 

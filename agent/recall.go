@@ -30,7 +30,7 @@ func (p *Pipeline) recall(ctx context.Context, j *job) *ending {
 // remembered serves a request that the ledger knows. nil means that it was only claimed: it may go on.
 func (p *Pipeline) remembered(ctx context.Context, j *job, record ledger.Record) *ending {
 	if record.Digest != j.claims.Digest {
-		return reused()
+		return p.reusedOnce(j)
 	}
 	j.recorded = true
 	switch record.State {
@@ -48,6 +48,14 @@ func reused() *ending {
 	end := refuse(writeback.NewError(writeback.EnvelopeIDReused, errors.New("the id belongs to a request with other content")))
 	end.answer = answerOnce
 	return end
+}
+
+// reusedOnce is reused within the issuer's rate: whoever signs can make any number of requests under one id.
+func (p *Pipeline) reusedOnce(j *job) *ending {
+	if err := p.Guard.Admit(j.claims.Issuer, p.Now()); err != nil {
+		return silent(writeback.ReasonOf(err), err)
+	}
+	return reused()
 }
 
 // replayed answers from memory.
@@ -174,10 +182,10 @@ func (p *Pipeline) expired(claims writeback.Claims) bool {
 // tooLate answers an expired request that this agent did not write: another agent may have, so the password's own time decides
 // between "not written" and "unknown". What cannot be opened here, or asks for what only a newer agent knows, stays unknown.
 func (p *Pipeline) tooLate(ctx context.Context, j *job) *ending {
-	err := writeback.NewError(writeback.RequestExpired, fmt.Errorf("expired %s", j.claims.ExpiresAt))
-	if p.Now().After(j.claims.ExpiresAt.Add(answerLife)) {
-		return silent(writeback.RequestExpired, err)
+	if end := p.tooOld(j); end != nil {
+		return end
 	}
+	err := expiry(j.claims)
 	end := refuse(err)
 	switch operation := j.claims.Operation; {
 	case operation == writeback.OpPing || operation == writeback.OpCheck:
@@ -191,6 +199,19 @@ func (p *Pipeline) tooLate(ctx context.Context, j *job) *ending {
 		end.answer = answerOnce // the directory may be back the next time
 	}
 	return end
+}
+
+// tooOld meets what nobody is answered any more with silence. It counts towards no rate: whoever has kept one old token could spend it
+// with that.
+func (p *Pipeline) tooOld(j *job) *ending {
+	if p.Now().After(j.claims.ExpiresAt.Add(answerLife)) {
+		return silent(writeback.RequestExpired, expiry(j.claims))
+	}
+	return nil
+}
+
+func expiry(claims writeback.Claims) error {
+	return writeback.NewError(writeback.RequestExpired, fmt.Errorf("expired %s", claims.ExpiresAt))
 }
 
 // lookBack asks the guard first: an expired request must not show more than a fresh one.
