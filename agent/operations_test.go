@@ -324,6 +324,25 @@ func TestRulesAreAskedAgainAfterWaiting(t *testing.T) {
 	}
 }
 
+// A request waits for another of the same user while its portal's key is revoked.
+func TestARevocationCountsAlsoForWhoWaits(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.directory.write = func(carryOut func()) error { time.Sleep(3 * time.Second); carryOut(); return nil }
+		_, first := w.ask(order{user: "alice"})
+		request, second := w.ask(order{user: "alice"})
+		done := make(chan struct{})
+		go func() { defer close(done); w.handle(first) }()
+		synctest.Wait()
+		go func() { time.Sleep(time.Second); w.envelope.revoke() }()
+		check(t, "the one that waited", writeback.EnvelopeUntrustedIssuer, w.handle(second).Reason)
+		<-done
+		check(t, "writes", 1, w.directory.user("alice").writes)
+		check(t, "audit", []audit.Kind{audit.KindRefused}, w.auditKinds(request))
+		_, third := w.ask(order{user: "alice"})
+		check(t, "a later one", expect{Settlement: writeback.Discard, Reason: writeback.EnvelopeUntrustedIssuer}, w.deliver(third))
+	})
+}
+
 func TestAnotherAccountUnderTheSameGUIDIsNotWritten(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.directory.write = func(carryOut func()) error { time.Sleep(3 * time.Second); carryOut(); return nil }

@@ -178,6 +178,7 @@ type envelope struct {
 	mu       sync.Mutex
 	requests map[string]sealed
 	times    error // what JudgeTimes finds beyond the clock's word
+	revoked  bool  // nobody's signature counts any more
 }
 
 type sealed struct {
@@ -205,10 +206,18 @@ func (e *envelope) Verify(token []byte) (agent.Signed, error) {
 	switch {
 	case !known:
 		return nil, writeback.NewError(writeback.EnvelopeBadSignature, errors.New("forged"))
+	case e.revoked:
+		return nil, writeback.NewError(writeback.EnvelopeUntrustedIssuer, errors.New("revoked"))
 	case s.verifyErr != nil && !s.signed:
 		return nil, s.verifyErr
 	}
 	return s, s.verifyErr
+}
+
+func (e *envelope) revoke() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.revoked = true
 }
 
 func (e *envelope) JudgeTimes(claims writeback.Claims, now time.Time) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/password-writeback/writeback/agent/audit"
 	"github.com/password-writeback/writeback/agent/ledger"
@@ -15,6 +16,9 @@ import (
 func (p *Pipeline) record(ctx context.Context, j *job) *ending {
 	if ctx.Err() != nil {
 		return silent(writeback.AgentStopping, context.Cause(ctx))
+	}
+	if err := p.stillTrusted(j); err != nil {
+		return refuse(err)
 	}
 	ctx = context.WithoutCancel(ctx)
 	if err := p.Audit.Append(ctx, j.eventOf(audit.KindIntent)); err != nil {
@@ -31,6 +35,18 @@ func (p *Pipeline) record(ctx context.Context, j *job) *ending {
 		return refuse(overBudget(err))
 	}
 	return p.ledgerFailed(ctx, err)
+}
+
+// verifiedLife is how long a verification is relied on: keys are revoked while requests wait for one another.
+const verifiedLife = time.Second
+
+// stillTrusted verifies a request once more that was taken a while ago.
+func (p *Pipeline) stillTrusted(j *job) error {
+	if p.Now().Sub(j.received) < verifiedLife {
+		return nil
+	}
+	_, err := p.Envelope.Verify(j.delivery.Body)
+	return err
 }
 
 func (j *job) intent(p *Pipeline) ledger.Intent {
