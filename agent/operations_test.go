@@ -194,7 +194,7 @@ func (w *world) govern(t *testing.T, issuer guards.IssuerRules, actors ...writeb
 	issuer.Identifiers = []writeback.IdentifierKind{writeback.ByUPN, writeback.BySAM, writeback.ByImmutableID}
 	rules, err := guards.New(guards.Rules{
 		Issuers: map[string]guards.IssuerRules{"portal": issuer},
-		Domains: map[string]guards.DomainRules{"corp.example.com": {Include: []string{"dc=corp"}}},
+		Domains: map[string]guards.DomainRules{"corp.example.com": {Include: []string{"dc=corp"}, EnabledFor: guards.EnabledAll}},
 	})
 	if err != nil {
 		t.Fatal(err)

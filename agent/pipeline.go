@@ -29,6 +29,7 @@ type Config struct {
 	Signer    ResultSigner
 	Directory Directory
 	Guard     Guard
+	Passwords Passwords // nil: there are no lists
 	Ledger    Ledger
 	Audit     Audit
 	Health    Health

@@ -73,6 +73,11 @@ type Guard interface {
 	Conceal(issuer string, err error) error
 }
 
+// Passwords judges new passwords by the administrator's lists. All errors carry a reason.
+type Passwords interface {
+	Check(ctx context.Context, password secret.Value) error
+}
+
 // Ledger is the durable memory of requests; see agent/ledger for the promises.
 type Ledger interface {
 	Get(ctx context.Context, key writeback.RequestKey) (ledger.Record, bool, error)

@@ -77,7 +77,7 @@ func (p *Pipeline) resume(ctx context.Context, j *job) *ending {
 	if j.request == nil {
 		return refuse(writeback.NewError(writeback.EnvelopeUndecryptable, errors.New("claimed, but it opens no more")))
 	}
-	return p.judge(j)
+	return p.judge(ctx, j)
 }
 
 // welcome serves a request that the ledger does not know.
@@ -94,7 +94,7 @@ func (p *Pipeline) welcome(ctx context.Context, j *job) *ending {
 	if err := p.claim(ctx, j); err != nil {
 		return p.ledgerFailed(ctx, err)
 	}
-	return p.judge(j)
+	return p.judge(ctx, j)
 }
 
 // distrustClock ends the walk of whatever could still be written while our clock is behind a confirmed time: no expiry means
@@ -129,7 +129,7 @@ func (p *Pipeline) claim(ctx context.Context, j *job) error {
 }
 
 // judge looks at the times and at what the issuer may ask for.
-func (p *Pipeline) judge(j *job) *ending {
+func (p *Pipeline) judge(ctx context.Context, j *job) *ending {
 	if err := p.Envelope.JudgeTimes(j.claims, p.Now()); err != nil {
 		return refuse(err)
 	}
@@ -141,7 +141,10 @@ func (p *Pipeline) judge(j *job) *ending {
 		if err := p.judgeLock(j); err != nil {
 			return refuse(err)
 		}
-		return p.judgeContent(j.request)
+		if end := p.judgeContent(j.request); end != nil {
+			return end
+		}
+		return p.consultLists(ctx, j.request)
 	case writeback.OpPing:
 		return finish(writeback.Outcome{Verdict: writeback.OK, Reason: writeback.ReasonOK})
 	}
@@ -169,6 +172,18 @@ func (p *Pipeline) judgeContent(request *writeback.Request) *ending {
 		return refuse(err)
 	}
 	if err := p.Guard.CheckPassword(request); err != nil {
+		return refuse(err)
+	}
+	return nil
+}
+
+// consultLists asks the administrator's lists of passwords, for requests that may still write only: the lists of another agent may have been others, so
+// they say nothing about what it did.
+func (p *Pipeline) consultLists(ctx context.Context, request *writeback.Request) *ending {
+	if p.Passwords == nil || !request.Operation.SetsPassword() {
+		return nil
+	}
+	if err := p.Passwords.Check(ctx, request.Password); err != nil {
 		return refuse(err)
 	}
 	return nil

@@ -54,6 +54,8 @@ const (
 const (
 	Relay  Name = "relay"  // the queue can be reached
 	Outbox Name = "outbox" // results are accepted by the queue
+	// Passwords: the administrator's lists of banned and breached passwords can be read.
+	Passwords Name = "passwords"
 )
 
 // Domain is the condition of one Active Directory domain.

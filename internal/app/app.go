@@ -15,6 +15,7 @@ import (
 	"github.com/password-writeback/writeback/agent/config"
 	"github.com/password-writeback/writeback/agent/health"
 	"github.com/password-writeback/writeback/agent/ledger"
+	"github.com/password-writeback/writeback/agent/passwords"
 	"github.com/password-writeback/writeback/agent/status"
 	"github.com/password-writeback/writeback/internal/logging"
 	"github.com/password-writeback/writeback/ldapwriter"
@@ -49,6 +50,7 @@ type Agent struct {
 	ledger    *ledger.Ledger
 	audit     *audit.Log
 	directory *ldapwriter.Directory
+	lists     *passwords.Lists
 	queue     *servicebus.Agent
 	pipeline  *agent.Pipeline
 	loop      *relay.Loop
@@ -85,7 +87,7 @@ func (a *Agent) open(ctx context.Context) error {
 	if a.keyring, err = newKeyring(a.cfg, time.Now); err != nil {
 		return err
 	}
-	for _, part := range []func(context.Context) error{a.openStatus, a.openMemory, a.openQueue, a.openDirectory} {
+	for _, part := range []func(context.Context) error{a.openStatus, a.openMemory, a.openQueue, a.openDirectory, a.openLists} {
 		if err := part(ctx); err != nil {
 			return err
 		}
@@ -144,6 +146,12 @@ func (a *Agent) openDirectory(context.Context) error {
 	return nil
 }
 
+func (a *Agent) openLists(context.Context) error {
+	var faults objections
+	a.lists = openLists(a.cfg.Policy, faults.add)
+	return faults.join()
+}
+
 // assemble joins the opened parts.
 func (a *Agent) assemble() error {
 	rules, err := newGuard(a.cfg)
@@ -152,7 +160,7 @@ func (a *Agent) assemble() error {
 	}
 	a.pipeline, err = agent.New(agent.Config{
 		Group: a.cfg.Group, Agent: a.cfg.Agent, Queues: resultsQueues(a.cfg),
-		Envelope: a.keyring, Signer: a.keyring, Directory: directoryPort{a.directory}, Guard: rules, Ledger: a.ledger, Audit: a.audit,
+		Envelope: a.keyring, Signer: a.keyring, Directory: directoryPort{a.directory}, Guard: rules, Passwords: a.lists, Ledger: a.ledger, Audit: a.audit,
 		Health: a.board, Recorder: a.recorder, Now: time.Now, Log: a.log,
 		UserBudget: ledger.Budget{Tries: a.cfg.Policy.UserBudget.Failures, Per: a.cfg.Policy.UserBudget.Per},
 		Limits: agent.Limits{

@@ -45,6 +45,7 @@ func (a *Agent) judge() {
 	a.judgeOutbox(stats)
 	a.judgeDomains()
 	a.judgeKeys()
+	a.judgeLists()
 	foreign := a.recorder.notSealing()
 	for _, issuer := range a.cfg.Issuers {
 		a.judgeIssuer(issuer.ID, slices.Contains(foreign, issuer.ID))

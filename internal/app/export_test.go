@@ -49,6 +49,14 @@ type Judge struct{ agent *Agent }
 // NewJudge makes one.
 func NewJudge(board *health.Board) Judge { return Judge{&Agent{board: board}} }
 
+// NewListJudge makes one for the lists of passwords.
+func NewListJudge(board *health.Board, policy config.Policy) Judge {
+	return Judge{&Agent{board: board, lists: openLists(policy, func(string, error) {})}}
+}
+
+// Lists judges the lists of passwords.
+func (j Judge) Lists() { j.agent.judgeLists() }
+
 // Relay judges what the loop says, and Issuer what the last request of a portal was.
 func (j Judge) Relay(stats relay.Stats) {
 	j.agent.judgeRelay(stats)

@@ -135,6 +135,7 @@ func TestRulesOfAnIssuer(t *testing.T) {
 	domains := []config.Domain{
 		{
 			Name: "corp.example.com", Bind: config.Bind{User: "svc@corp.example.com"}, ProtectedGroups: []string{"S-1-5-32-544"},
+			EnabledFor: config.EnabledForGroups, EnabledGroups: []string{"S-1-5-21-1-2-3-1601"},
 			Scope: config.Scope{Include: []string{"ou=Staff, dc=Corp,DC=example,DC=com"}, Exclude: []string{"OU=Temp,OU=Staff,DC=corp,DC=example,DC=com"}},
 		},
 		{Name: "lab.example.net", Scope: config.Scope{Include: []string{"DC=lab,DC=example,DC=net"}}},
@@ -163,7 +164,8 @@ func TestRulesOfAnIssuer(t *testing.T) {
 	if diff := cmp.Diff([]string{staff}, corp.Include); diff != "" {
 		t.Errorf("not in the form of the accounts' names (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"svc@corp.example.com"}, corp.BindAccounts); diff != "" || len(corp.Exclude) != 1 || len(corp.ProtectedGroups) != 1 {
+	if diff := cmp.Diff([]string{"svc@corp.example.com"}, corp.BindAccounts); diff != "" || len(corp.Exclude) != 1 || len(corp.ProtectedGroups) != 1 ||
+		corp.EnabledFor != guard.EnabledGroups || len(corp.EnabledGroups) != 1 {
 		t.Errorf("domain: %+v", corp)
 	}
 	got := rules.Issuers["everywhere"]
@@ -177,7 +179,7 @@ func TestRulesOfAnIssuer(t *testing.T) {
 
 // However its name is written in the configuration, the agent never resets the account it logs on with.
 func TestTheBindAccountIsProtectedUnderItsNameAsTheControllerWritesIt(t *testing.T) {
-	rules, faulty := app.GuardRules(&config.Config{Domains: []config.Domain{{
+	rules, faulty := app.GuardRules(&config.Config{Domains: []config.Domain{{EnabledFor: config.EnabledForAll,
 		Name: "corp.example.com", Bind: config.Bind{User: "cn=Svc Writeback, ou=Staff, dc=corp,dc=example,dc=com"},
 		Scope: config.Scope{Include: []string{"DC=corp,DC=example,DC=com"}},
 	}}})

@@ -55,6 +55,7 @@ func inspect(cfg *config.Config, known []config.Fault) []config.Fault {
 	in.keys(cfg)
 	guardRules(cfg, in.add)
 	in.keytabs(cfg)
+	openLists(cfg.Policy, in.add)
 	if len(known) == 0 && len(in.found) == 0 {
 		in.wholes(cfg)
 	}

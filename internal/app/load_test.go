@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -62,6 +63,18 @@ func TestLoadHasEveryRoomJudgeWhatItWillUse(t *testing.T) {
 				check(t, err)
 				in.write(t, "issuers/copy.jwk", string(pinned))
 				in.edit(t, "config.yaml", "issuers:\n", "issuers:\n  - {id: other, keys: [issuers/copy.jwk]}\n")
+			},
+			map[string]string{"issuers": "is pinned to the issuers"},
+		},
+		"a key of two issuers, revoked": { // which one it is, and what is kept of it elsewhere, must not hide the fault
+			func(t *testing.T, in *installation) {
+				pinned, err := os.ReadFile(in.path("issuers/portal.jwk"))
+				check(t, err)
+				in.write(t, "issuers/copy.jwk", string(pinned))
+				in.edit(t, "config.yaml", "issuers:\n", "issuers:\n  - {id: other, keys: [issuers/copy.jwk]}\n")
+				trust, err := envelope.OpenTrustStore(in.path("state/trust"))
+				check(t, err)
+				check(t, trust.Revoke(in.site.PortalKey.KeyID(), time.Now(), ""))
 			},
 			map[string]string{"issuers": "is pinned to the issuers"},
 		},

@@ -151,11 +151,11 @@ var reasonTable = [...]ReasonInfo{
 		Reason: PolicyOutOfScope, Class: ClassPolicy, Verdict: NotWritten, Settlement: Complete, EventID: 2401,
 		Meaning: "The account is outside of what the issuer may touch; users that do not exist look the same. The audit holds the cause.",
 		Person:  "This account cannot be reset here. Please tell the help desk.",
-		Remedy:  "Extend domains[].scope or issuers[].scope, or correct the identifier; the audit log says which it was.",
+		Remedy:  "Extend domains[].scope, domains[].enabled_for or issuers[].scope, or correct the identifier; the audit log says which it was.",
 	},
 	{
-		Reason: PolicyProtectedUser, Class: ClassPolicy, Verdict: NotWritten, Settlement: Complete, EventID: 2402,
-		Meaning: "The account is protected: an administrative or listed group, adminCount, or groups that could not be read.",
+		Reason: PolicyProtectedUser, Class: ClassPolicy, Verdict: NotWritten, Settlement: Complete, EventID: 2402, Detail: "hint",
+		Meaning: "The account is protected: an administrative or listed group, groups that could not be read (hint groups_unreadable), or only adminCount, perhaps left over (hint admin_count_orphaned).",
 		Person:  "This account cannot be reset here. Please tell the help desk.",
 		Remedy:  "Reset the account by hand. If it should not be protected, the audit log says why it is: take it out of the group, clear a left-over adminCount, or let the agent read tokenGroups.",
 	},
@@ -209,8 +209,8 @@ var reasonTable = [...]ReasonInfo{
 		Remedy:  "The person chooses a password that was not used before.",
 	},
 	{
-		Reason: PasswordBanned, Class: ClassPassword, Verdict: NotWritten, Settlement: Complete, Retry: true, EventID: 2506,
-		Meaning: "The password is on a list of banned or breached ones.",
+		Reason: PasswordBanned, Class: ClassPassword, Verdict: NotWritten, Settlement: Complete, Retry: true, EventID: 2506, Detail: "hint",
+		Meaning: "The password is made of banned words and too little else, or is known from a data breach (hint breached). The directory was not asked.",
 		Person:  "This password is too well known. Please choose another.",
 		Remedy:  "The person chooses a less common password.",
 	},
@@ -265,8 +265,8 @@ var reasonTable = [...]ReasonInfo{
 	},
 
 	{
-		Reason: AgentMisconfigured, Class: ClassAgent, Verdict: NotWritten, Settlement: Complete, EventID: 2700,
-		Meaning: "The agent's configuration does not allow it to serve the request.",
+		Reason: AgentMisconfigured, Class: ClassAgent, Verdict: NotWritten, Settlement: Complete, EventID: 2700, Detail: "hint",
+		Meaning: "The agent's configuration does not allow it to serve the request. Hints: lock_duration, clock, breached_passwords (that list cannot be read).",
 		Person:  "The service is not set up completely. Please tell the help desk.",
 		Remedy:  "Look at writeback-agent status and at the log entry of the request, and run writeback-agent config validate.",
 	},

@@ -40,8 +40,7 @@ sentences here are a start.
 ` + "`complete`" + ` removes it, ` + "`abandon`" + ` gives it back for another delivery, ` + "`discard`" + ` removes it and keeps a few an hour as
 dead-letter samples. *Again* says whether the same person trying again may succeed without anybody changing anything.
 
-This version has no quiet mode and no list of banned passwords: it never sends ` + "`policy.quiet_mode`" + ` and ` + "`password.banned`" + `.
-They are listed so that a portal can be ready for them.
+This version has no quiet mode: it never sends ` + "`policy.quiet_mode`" + `. It is listed so that a portal can be ready for it.
 `
 
 func markdown() []byte {
