@@ -42,6 +42,7 @@ type keyset struct {
 func newKeyring(cfg *config.Config, now func() time.Time) (*keyring, error) {
 	var faults objections
 	configured := ConfiguredKeys(cfg, faults.add)
+	faults = append(faults, ownedTwice(configured)...)
 	if err := faults.join(); err != nil {
 		return nil, err
 	}
@@ -59,6 +60,25 @@ func newKeyring(cfg *config.Config, now func() time.Time) (*keyring, error) {
 	}
 	ring.current.Store(set)
 	return ring, nil
+}
+
+// ownedTwice finds keys that the configuration pins for two portals. Were it left to the Opener, what the store holds of such a key could
+// hide the fault at the start, and bring it out when a revocation has to be taken over.
+func ownedTwice(configured map[string][]envelope.PublicKey) objections {
+	var faults objections
+	owner := map[string]string{}
+	for _, issuer := range issuersOf(configured) {
+		for _, key := range configured[issuer] {
+			if other, taken := owner[key.KeyID()]; taken && other != issuer {
+				faults = append(faults, &writeback.Error{
+					Reason: writeback.AgentMisconfigured, Cause: fmt.Errorf("key %s is pinned to the issuers %q and %q", key.KeyID(), other, issuer),
+					Hint: "Have each portal make a key of its own: one key never belongs to two.",
+				})
+			}
+			owner[key.KeyID()] = issuer
+		}
+	}
+	return faults
 }
 
 // make makes a keyset of files.
