@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -136,9 +137,13 @@ func goodAnswer(request []byte, keys string) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	signing, err := store.Keys(envelope.UseSign)
-	if err != nil || len(signing) == 0 {
-		return nil, fmt.Errorf("no signing key: %w", err)
+	own, err := store.Scan()
+	if err != nil {
+		return nil, err
+	}
+	signing := envelope.SelectKeys(own, nil, time.Now()).Signing
+	if signing.IsZero() {
+		return nil, errors.New("no signing key")
 	}
 	peeked, err := envelope.Peek(request)
 	if err != nil {
@@ -146,8 +151,8 @@ func goodAnswer(request []byte, keys string) (*answer, error) {
 	}
 	digest := sha256.Sum256(request[:bytes.LastIndexByte(request, '.')])
 	return &answer{
-		key:    signing[0],
-		header: map[string]any{"typ": "writeback-result+jwt", "alg": string(signing[0].Public().Algorithm()), "kid": signing[0].KeyID()},
+		key:    signing,
+		header: map[string]any{"typ": "writeback-result+jwt", "alg": string(signing.Public().Algorithm()), "kid": signing.KeyID()},
 		claims: map[string]any{
 			"iss": lab.Group + "/" + lab.AgentName, "agent": lab.AgentName, "aud": lab.Issuer, "jti": envelope.NewID(), "iat": time.Now().Unix(), "req": peeked.ID,
 			"req_sha256": base64.RawURLEncoding.EncodeToString(digest[:]), "outcome": "written", "reason": "ok", "replayed": false,

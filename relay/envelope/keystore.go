@@ -176,35 +176,12 @@ func namedKey(name string) StoredKey {
 	return StoredKey{ID: name}
 }
 
-// List returns all keys, newest first. A file that cannot be used is an error, not left out: an agent that silently loses a key would
-// look healthy and refuse requests.
-func (s *KeyStore) List() ([]PrivateKey, error) {
-	stored, err := s.Scan()
-	if err != nil {
-		return nil, err
-	}
-	var keys []PrivateKey
-	for _, key := range stored {
-		if key.Fault != nil {
-			return nil, key.Fault
-		}
-		keys = append(keys, key.Key)
-	}
-	return keys, nil
-}
-
 // newestFirst orders by creation, and by thumbprint where that is the same second.
 func newestFirst(a, b StoredKey) int {
 	if order := b.Key.created.Compare(a.Key.created); order != 0 {
 		return order
 	}
 	return strings.Compare(a.ID, b.ID)
-}
-
-// Keys returns the keys of one use, newest first. None is not an error.
-func (s *KeyStore) Keys(use Use) ([]PrivateKey, error) {
-	keys, err := s.List()
-	return slices.DeleteFunc(keys, func(k PrivateKey) bool { return k.Public().Use() != use }), err
 }
 
 // PublicSet returns the JWK Set that portals need: the public halves of all keys that have not expired, each with the member "agent" set
