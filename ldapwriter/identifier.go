@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -27,6 +28,8 @@ const (
 type query struct {
 	base      string // <GUID=...> or <SID=...>: a base read finds it; empty: search with filter
 	filter    string // the part that identifies, beside realUser
+	attribute string // whose value must then be the name that was asked for; empty: the filter compares octets
+	name      string
 	unique    bool   // no other domain can hold it too
 	domain    string // of DOMAIN\name, lower case; empty: any
 	domainSID string // of a SID; empty: any
@@ -84,7 +87,9 @@ func byUPN(value string) (query, error) {
 	if err := checkText(value, maxUPN); err != nil {
 		return query{}, err
 	}
-	return query{filter: "(userPrincipalName=" + ldap.EscapeFilter(value) + ")", suffix: suffix}, nil
+	q := named("userPrincipalName", value)
+	q.suffix = suffix
+	return q, nil
 }
 
 // byMail matches the attribute mail alone: proxyAddresses holds addresses that the person may share with others.
@@ -96,7 +101,7 @@ func byMail(value string) (query, error) {
 	if err := checkText(value, maxMail); err != nil {
 		return query{}, err
 	}
-	return query{filter: "(mail=" + ldap.EscapeFilter(value) + ")"}, nil
+	return named("mail", value), nil
 }
 
 // bySAM reads DOMAIN\name. The characters refused are those AD refuses in sAMAccountName (MS-ADTS 3.1.1.6); the space
@@ -109,11 +114,36 @@ func bySAM(value string) (query, error) {
 	if err := checkText(name, maxSAM); err != nil {
 		return query{}, err
 	}
-	return query{
-		filter: "(sAMAccountName=" + ldap.EscapeFilter(name) + ")",
-		domain: strings.ToLower(domain),
-		unique: true,
-	}, nil
+	q := named("sAMAccountName", name)
+	q.domain, q.unique = strings.ToLower(domain), true
+	return q, nil
+}
+
+// named asks for the user whose attribute is name.
+func named(attribute, name string) query {
+	return query{filter: "(" + attribute + "=" + ldap.EscapeFilter(name) + ")", attribute: attribute, name: name}
+}
+
+// attributes are what has to be read for q.
+func (q query) attributes() []string {
+	all := accountAttributes()
+	if q.attribute != "" && !slices.Contains(all, q.attribute) {
+		all = append(all, q.attribute)
+	}
+	return all
+}
+
+// names reports whether e is who was asked for. A directory finds more than that: Windows looks past diacritical marks, width and more (MS-ADTS 6.5: "björn"
+// finds "bjorn"), Samba past spaces. A portal that verified the one person must not reach the other.
+func (q query) names(e *ldap.Entry) bool {
+	return q.attribute == "" || slices.ContainsFunc(e.GetEqualFoldAttributeValues(q.attribute), func(name string) bool { return sameName(name, q.name) })
+}
+
+// sameName compares two names by character, in either case. A character of ASCII is the same as none beyond it: the Kelvin sign is no k.
+func sameName(a, b string) bool {
+	return slices.EqualFunc([]rune(a), []rune(b), func(x, y rune) bool {
+		return unicode.ToLower(x) == unicode.ToLower(y) && (x <= unicode.MaxASCII) == (y <= unicode.MaxASCII)
+	})
 }
 
 // byImmutableID matches mS-DS-ConsistencyGuid, and objectGUID only where the former is not set: an account whose

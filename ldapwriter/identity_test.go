@@ -91,3 +91,29 @@ func TestReadOnlyControllerIsRefused(t *testing.T) {
 	_, err := d.Resolve(deadline(t), writeback.Subject{Kind: writeback.BySAM, Value: `CORP\alice`})
 	wantReason(t, err, writeback.AgentMisconfigured)
 }
+
+// Windows finds more than was asked for: it looks past diacritical marks, width and some letters beyond ASCII. Whoever has such a name
+// elsewhere is not the person who has the plain one here.
+func TestALookalikeIsNotFound(t *testing.T) {
+	fake := startFake(t, mailbox("alice", "alice@example.com"), func(o *adtest.Options) {
+		o.Domain.Users = append(o.Domain.Users,
+			adtest.User{Login: "Björk1", OU: "OU=Staff", Password: adtest.CorpPassword, Mail: "Björk1@example.com"})
+	})
+	d := fake.directory(t)
+	for _, row := range []struct {
+		kind        writeback.IdentifierKind
+		value, want string // want: login; empty: nobody
+	}{
+		{writeback.ByUPN, "ALICE" + userSuffix, "alice"}, {writeback.ByUPN, "älice" + userSuffix, ""}, {writeback.ByUPN, "ａlice" + userSuffix, ""},
+		{writeback.ByUPN, "a\u0301lice" + userSuffix, ""},
+		{writeback.BySAM, `CORP\Alice`, "alice"}, {writeback.BySAM, `CORP\álice`, ""}, {writeback.BySAM, "CORP\\al\u0131ce", ""},
+		{writeback.ByMail, "Alice@Example.com", "alice"}, {writeback.ByMail, "alice@éxample.com", ""}, {writeback.ByMail, "àlice@example.com", ""},
+		{writeback.BySAM, `CORP\BJÖRK1`, "Björk1"}, {writeback.BySAM, `CORP\bjork1`, ""}, {writeback.BySAM, "CORP\\Björ\u212a1", ""},
+		{writeback.ByMail, "bJÖrk1@example.com", "Björk1"}, {writeback.ByMail, "bjørk1@example.com", ""},
+	} {
+		account, err := d.Resolve(deadline(t), writeback.Subject{Kind: row.kind, Value: row.value})
+		if account.SAMAccountName != row.want || row.want == "" && writeback.ReasonOf(err) != writeback.UserNotFound {
+			t.Errorf("%s %s: %q (%v), want %q", row.kind, row.value, account.SAMAccountName, err, row.want)
+		}
+	}
+}

@@ -49,11 +49,13 @@ func (d *domain) resolve(ctx context.Context, q query) (writeback.Account, error
 
 // resolve looks for the account on c.
 func (c *controller) resolve(ctx context.Context, q query) (writeback.Account, error) {
-	seen, err := c.look(ctx, q, accountAttributes())
+	seen, err := c.look(ctx, q, q.attributes())
 	if err != nil {
 		return writeback.Account{}, err
 	}
 	switch {
+	case !q.names(seen.entry):
+		return writeback.Account{}, writeback.NewError(writeback.UserNotFound, errors.New("the account found has another name, which the directory takes for the same"))
 	case !isPerson(seen.entry):
 		return writeback.Account{}, writeback.NewError(writeback.UserNotFound, errors.New("the account is not a person's"))
 	case !c.inSearchBase(seen.entry.DN):
