@@ -21,7 +21,7 @@ const (
 	lockedPause     = 5 * time.Minute
 )
 
-// turnWait bounds the wait for another connection's bind, which a controller that hangs may hold up.
+// turnWait bounds the wait for another connection's bind, which a controller that hangs may hold up, where what is bound with was accepted before.
 const turnWait = time.Second
 
 // binder logs connections on as a domain's delegated account. All controllers of the domain share it, since they share the account and its
@@ -35,6 +35,7 @@ type binder struct {
 	turn    chan struct{}    // held by the one that binds
 
 	mu         sync.Mutex
+	accepted   secret.Value // what was accepted last
 	refused    secret.Value // what was refused last
 	refusal    error
 	retryAt    time.Time
@@ -92,26 +93,42 @@ func (b *binder) standing(value secret.Value) error {
 // bind logs the connection s on. One bind at a time: with a password that has become wrong, each further one would count against the
 // account before the answer to the first is known.
 func (b *binder) bind(ctx context.Context, c *controller, s *session, proof secret.Value) error {
-	release := b.wait(ctx)
+	release, err := b.wait(ctx, b.proven(proof))
+	if err != nil {
+		return bindFailure(err)
+	}
 	defer release()
 	if err := b.standing(proof); err != nil {
 		return err
 	}
-	err := b.logOn(ctx, c, s, proof)
+	err = b.logOn(ctx, c, s, proof)
 	b.learn(proof, err)
 	return bindFailure(err)
 }
 
-func (b *binder) wait(ctx context.Context) (release func()) {
+// proven reports whether value was accepted last. The identity of a Windows service needs no proof of ours.
+func (b *binder) proven(value secret.Value) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.method == BindService || !b.accepted.Empty() && value.Equal(b.accepted)
+}
+
+// wait takes the turn. What was never accepted may be wrong, and waits for however long the other bind takes.
+func (b *binder) wait(ctx context.Context, proven bool) (release func(), _ error) {
 	limit := time.NewTimer(turnWait)
 	defer limit.Stop()
+	patience := limit.C
+	if !proven {
+		patience = nil
+	}
 	select {
 	case b.turn <- struct{}{}:
-		return func() { <-b.turn }
-	case <-limit.C:
+		return func() { <-b.turn }, nil
+	case <-patience:
+		return func() {}, nil
 	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
-	return func() {}
 }
 
 func (b *binder) logOn(ctx context.Context, c *controller, s *session, proof secret.Value) error {
@@ -132,18 +149,31 @@ func (b *binder) learn(proof secret.Value, err error) {
 	if pause == 0 {
 		if err == nil {
 			b.refusal, b.wrongTimes = nil, 0
+			exchange(&b.accepted, proof)
 		}
 		return
 	}
-	if !proof.Equal(b.refused) {
-		b.refused.Destroy()
-		b.refused, b.wrongTimes = secret.New(proof.Reveal()), 0
+	if wrong {
+		b.accepted.Destroy()
+	}
+	if exchange(&b.refused, proof) {
+		b.wrongTimes = 0
 	}
 	if wrong {
 		pause = min(pause<<b.wrongTimes, longestPause)
 		b.wrongTimes = min(b.wrongTimes+1, 3)
 	}
 	b.refusal, b.retryAt = bindFailure(err), time.Now().Add(pause)
+}
+
+// exchange keeps a copy of value in kept, and reports whether it is another one than before.
+func exchange(kept *secret.Value, value secret.Value) (changed bool) {
+	if value.Equal(*kept) {
+		return false
+	}
+	kept.Destroy()
+	*kept = secret.New(value.Reveal())
+	return true
 }
 
 // pauseAfter returns how long not to try again after an answer, 0 for at once, and whether it called the password or key wrong.

@@ -46,6 +46,21 @@ func TestAWrongBindPasswordIsTriedOnce(t *testing.T) {
 	}
 }
 
+// A controller that takes its time with the answer is no reason to send the password, which may be wrong, a second time.
+func TestAWrongBindPasswordIsTriedOnceOnASlowController(t *testing.T) {
+	fake := startFake(t)
+	d := fake.directory(t, func(c *ldapwriter.DomainConfig) { c.BindPassword, c.DialTimeout = password("wrong"), 20*time.Second })
+	fake.fake.Inject(adtest.Fault{On: adtest.OnBind, Effect: adtest.Delay, For: 2500 * time.Millisecond})
+	var asking sync.WaitGroup
+	for range 8 {
+		asking.Go(func() { wantReason(t, resolveAlice(t, d), writeback.DirectoryAccessDenied) })
+	}
+	asking.Wait()
+	if got := fake.fake.Binds(); got != 1 {
+		t.Errorf("%d binds with a wrong password, want 1", got)
+	}
+}
+
 // Pauses grow: two tries within half an hour stay below every lockout threshold of three.
 func TestTriesWithAWrongPasswordGetRarer(t *testing.T) {
 	fake := startFake(t)
