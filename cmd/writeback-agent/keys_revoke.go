@@ -22,8 +22,8 @@ func newKeysRevoke() *cobra.Command {
 		Use: "revoke KEY", Short: "Take a key out of use at once and for good", Args: exactly("the thumbprint of a key, or the beginning of one"),
 		Long: `Revokes any key that "keys list" shows, by its thumbprint or a beginning of it that fits no other: a portal's,
 wherever it is pinned, or one of this agent's own, which is deleted. A running agent takes it over without a
-restart; a request in hand is finished unless it has waited for a second. A revoked key never comes back. A key that nobody here knows yet can be
-revoked by its whole thumbprint.
+restart; a request in hand is finished unless it has waited for a second. A revoked key never comes back. A key that
+nobody here knows yet can be revoked by its whole thumbprint.
 
 The last key of its kind of this agent is not revoked before there is another one: run "keys rotate" first, then revoke
 the old keys, and hand the new set to the portals. A thumbprint that begins with "-" is written after "--".`,
