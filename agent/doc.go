@@ -22,7 +22,8 @@
 //
 // When a write was sent and its answer was lost, a watch finds out what happened from the directory's own evidence
 // (watch.go, evidence.go). The same watch resolves what an earlier process left behind (recover.go). Beside them: keylock.go makes
-// requests for one account follow one another and lets few of them wait, limits.go keeps rates and budgets, clock.go notices a clock
+// requests for one account follow one another and lets few of them wait, limits.go keeps rates and budgets, foreign.go knows whose
+// requests nobody opens, clock.go notices a clock
 // that went back, events.go makes the audit's events.
 //
 // # Rooms

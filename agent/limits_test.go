@@ -380,3 +380,33 @@ func TestFewCopiesWaitAltogether(t *testing.T) {
 		check(t, "copies that waited", 4, later)
 	})
 }
+
+// A portal that seals for no agent, because its keys are old or on purpose, must not keep the others' requests waiting.
+func TestWhatIsSealedForNobodyHoldsUpNobody(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		notForUs := writeback.NewError(writeback.EnvelopeNotForUs, nil)
+		// deliver hands one request out until it is removed, and returns how long it was held.
+		deliver := func(issuer string) (held time.Duration, slow bool) {
+			_, token := w.ask(order{user: "alice", issuer: issuer, openErr: notForUs})
+			for count := range writeback.NotForUsDeliveries {
+				disposition := w.pipeline.Handle(t.Context(), delivery(token, uint32(count)+1))
+				check(t, "reason", writeback.EnvelopeNotForUs, disposition.Reason)
+				held, slow = held+disposition.Delay, disposition.SlowIntake
+			}
+			return held, slow
+		}
+		var held time.Duration
+		for range 50 {
+			one, _ := deliver("portal")
+			held += one
+		}
+		check(t, "fifty requests are held for", 18*time.Second, held)
+		_, slow := deliver("portal")
+		check(t, "the intake is slow", false, slow)
+		held, slow = deliver("desk")
+		check(t, "another portal's is held for, and slows the intake", []any{6 * time.Second, true}, []any{held, slow})
+		time.Sleep(11 * time.Minute) // an agent that opens them may have come
+		held, slow = deliver("portal")
+		check(t, "later it is held for, and slows the intake", []any{6 * time.Second, true}, []any{held, slow})
+	})
+}

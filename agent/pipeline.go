@@ -87,6 +87,7 @@ type Pipeline struct {
 	clock    *confirmedClock
 	watches  *watchList
 	limited  *refusals // requests beyond an issuer's rate
+	foreign  *foreign  // requests that no agent opened
 
 	auditBroken atomic.Bool // a line could not be written, and none has been since
 
@@ -113,6 +114,7 @@ func New(config Config) (*Pipeline, error) {
 		clock:    newConfirmedClock(config.Ledger),
 		watches:  newWatchList(),
 		limited:  newRefusals(),
+		foreign:  newForeign(),
 		life:     life,
 		end:      end,
 	}, nil
@@ -217,7 +219,7 @@ func (p *Pipeline) Handle(ctx context.Context, delivery *writeback.Delivery) wri
 	defer j.release()
 	reason := p.serve(ctx, j)
 	p.observe(StepSettled, j)
-	return p.dispose(reason, delivery)
+	return p.dispose(reason, j)
 }
 
 // serve walks and concludes. A panic while concluding leaves the record on disk as it is, for the next start to resolve;
@@ -290,14 +292,21 @@ func (p *Pipeline) receive(ctx context.Context, j *job) *ending {
 
 func (p *Pipeline) observe(step Step, j *job) { p.Observer.Reached(step, j.claims.Key()) }
 
-// dispose turns the reason into a settlement.
-func (p *Pipeline) dispose(reason writeback.Reason, delivery *writeback.Delivery) writeback.Disposition {
-	disposition := writeback.Disposition{Reason: reason, Settlement: writeback.Settle(reason, delivery.Count)}
-	if reason == writeback.EnvelopeNotForUs {
-		disposition.SlowIntake = true
-		if disposition.Settlement == writeback.Abandon {
-			disposition.Delay = p.Limits.NotForUsDelay
-		}
+// dispose turns the reason into a settlement. What was sealed for other agents only is held back for them, and the intake slows down.
+func (p *Pipeline) dispose(reason writeback.Reason, j *job) writeback.Disposition {
+	disposition := writeback.Disposition{Reason: reason, Settlement: writeback.Settle(reason, j.delivery.Count)}
+	if reason != writeback.EnvelopeNotForUs {
+		return disposition
+	}
+	if disposition.Settlement != writeback.Abandon {
+		p.foreign.end(j.claims.Issuer, p.Now())
+	}
+	if p.foreign.forNobody(j.claims.Issuer, p.Now()) {
+		return disposition
+	}
+	disposition.SlowIntake = true
+	if disposition.Settlement == writeback.Abandon {
+		disposition.Delay = p.Limits.NotForUsDelay
 	}
 	return disposition
 }

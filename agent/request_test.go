@@ -24,6 +24,7 @@ type order struct {
 	openErr   error
 	signed    bool
 	operator  string // who asks for somebody else; empty: the user
+	issuer    string // empty: portal
 	content   string // makes the digest differ under one id
 }
 
@@ -41,10 +42,13 @@ func (w *world) ask(o order) (writeback.Request, []byte) {
 	if o.id == "" {
 		o.id = "request-" + n
 	}
+	if o.issuer == "" {
+		o.issuer = "portal"
+	}
 	issued := time.Now().Add(-o.age)
 	request := writeback.Request{
 		Claims: writeback.Claims{
-			Issuer: "portal", Audience: "corp", ID: o.id, IssuedAt: issued, ExpiresAt: issued.Add(time.Minute), Operation: o.operation,
+			Issuer: o.issuer, Audience: "corp", ID: o.id, IssuedAt: issued, ExpiresAt: issued.Add(time.Minute), Operation: o.operation,
 			Actor: writeback.Actor{Kind: writeback.ActorSelf}, ReplySession: "session-1", Digest: sha256.Sum256([]byte(o.id + o.content)),
 		},
 		Subject: writeback.Subject{Kind: writeback.ByUPN, Value: o.user},
