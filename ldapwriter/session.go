@@ -33,6 +33,23 @@ type wire struct {
 	*tls.Conn
 	socket net.Conn
 	writes atomic.Int64
+	unread atomic.Int64 // how much the operation in hand may still read
+}
+
+// maxAnswer bounds what one operation reads, in bytes, all its answers together. The largest attribute is a security descriptor of 64 KiB; a user has at most
+// 1015 groups. go-ldap reads whatever a controller sends, and a small element costs it a hundred times its size.
+const maxAnswer = 1 << 20
+
+var errTooMuch = errors.New("the controller's answer has no end")
+
+// Read implements net.Conn.
+func (w *wire) Read(b []byte) (int, error) {
+	if w.unread.Load() <= 0 {
+		return 0, errTooMuch
+	}
+	n, err := w.Conn.Read(b)
+	w.unread.Add(int64(-n))
+	return n, err
 }
 
 // Write implements net.Conn. A failed write counts: part of it may have left.
@@ -80,6 +97,7 @@ func (c *controller) dialWith(ctx context.Context, config *tls.Config) (*session
 		return nil, err
 	}
 	w := &wire{Conn: secured, socket: socket}
+	w.unread.Store(maxAnswer)
 	conn := ldap.NewConn(w, true)
 	conn.Start()
 	return &session{conn: conn, wire: w, opened: time.Now(), lastUsed: time.Now()}, nil
@@ -92,6 +110,7 @@ func (s *session) do(ctx context.Context, operation func(*ldap.Conn) error) erro
 		return err
 	}
 	stop := context.AfterFunc(ctx, s.cut)
+	s.wire.unread.Store(maxAnswer)
 	s.broken = true // until the operation returns: a panic in it leaves an answer on its way
 	err := operation(s.conn)
 	s.broken = false

@@ -1,6 +1,7 @@
 package adtest
 
 import (
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -32,6 +33,8 @@ const (
 	Hang Effect = "hang"
 	// Answer answers with Code and Diagnostic without carrying the operation out.
 	Answer Effect = "answer"
+	// Say sends what Raw holds, without carrying the operation out, and closes the connection.
+	Say Effect = "say"
 )
 
 // Fault goes wrong on purpose.
@@ -42,8 +45,10 @@ type Fault struct {
 	Code   int           // Answer: result code
 	// Diagnostic message of an Answer.
 	Diagnostic string
-	Times      int           // how often; 0: until it is removed
-	Struck     chan<- string // receives the operation each time, if it has room; nil: nobody listens
+	// Raw makes the bytes to Say to the message with this id. It may have no end.
+	Raw    func(id int64) io.Reader
+	Times  int           // how often; 0: until it is removed
+	Struck chan<- string // receives the operation each time, if it has room; nil: nobody listens
 }
 
 // fault is one that was injected.

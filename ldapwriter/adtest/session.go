@@ -2,6 +2,7 @@ package adtest
 
 import (
 	"context"
+	"io"
 	"net"
 	"strings"
 	"time"
@@ -90,6 +91,9 @@ func (c *session) withFault(on Operation, m *message, operation func() []byte) b
 		return false
 	case DropAfter:
 		operation()
+		return false
+	case Say:
+		_, _ = io.Copy(c.conn, f.Raw(m.id))
 		return false
 	case Answer:
 		return c.reply(m, responseTo(m.op.Tag), answer{int64(f.Code), f.Diagnostic})
