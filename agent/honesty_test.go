@@ -36,6 +36,10 @@ func TestWhatAnotherAgentMayHaveWrittenIsNotCalledNotWritten(t *testing.T) {
 		"locked out since": {order{user: "alice"}, 2, func(w *world, _ writeback.Request) {
 			w.guard.account = writeback.NewError(writeback.UserLocked, nil)
 		}, maybe},
+		"protected since": {order{user: "alice"}, 2, func(w *world, _ writeback.Request) {
+			w.guard.account = writeback.NewError(writeback.PolicyProtectedUser, nil)
+		}, maybe},
+		"an unlock": {order{user: "alice", operation: writeback.OpUnlock}, 2, nil, maybe},
 		"out of scope stays out of scope": {order{user: "alice"}, 2, func(w *world, _ writeback.Request) {
 			w.guard.account = writeback.NewError(writeback.PolicyOutOfScope, nil)
 		}, expect{writeback.Complete, writeback.NotWritten, writeback.PolicyOutOfScope, false}},

@@ -243,9 +243,9 @@ func (p *Pipeline) lookBack(ctx context.Context, j *job, expired error) *ending 
 	}
 	err = p.Guard.CheckAccount(j.request, account, p.Now())
 	switch {
-	case err != nil && writeback.Lookup(writeback.ReasonOf(err)).Class != writeback.ClassUser:
+	case writeback.ReasonOf(err) == writeback.PolicyOutOfScope: // and nothing about the account beside it
 		return refuse(err)
-	case mayHaveBeenServed(j.claims, account.Password): // a state like "locked" may have come after the write
+	case mayHaveBeenServed(j.claims, account.Password): // what stands against it now, like "locked" or "protected", may have come after the write
 		return &ending{outcome: writeback.Outcome{Verdict: writeback.Unknown, Reason: writeback.RequestExpired}, err: expired}
 	case err != nil:
 		return refuse(err)
