@@ -212,6 +212,10 @@ func TestAnExpiredRequestShowsNoMoreThanAFreshOne(t *testing.T) {
 		w.guard.account = writeback.NewError(writeback.PolicyOutOfScope, nil)
 		_, token := w.ask(order{user: "alice", age: 2 * time.Minute})
 		check(t, "delivery", expect{writeback.Complete, writeback.NotWritten, writeback.PolicyOutOfScope, false}, w.deliver(token))
+		w.guard.account, w.guard.issuer = nil, writeback.NewError(writeback.PolicyOperationNotAllowed, nil)
+		w.servedElsewhere()
+		_, token = w.ask(order{user: "alice", age: 2 * time.Minute})
+		check(t, "not allowed", expect{writeback.Complete, writeback.NotWritten, writeback.PolicyOperationNotAllowed, false}, w.deliver(token))
 	})
 }
 

@@ -153,6 +153,17 @@ func TestTriesThatNoLongerCountAreForgotten(t *testing.T) {
 	same(t, b.Tries(t), 0)
 }
 
+func TestATryThatCountsIsNotForgottenWithAnOlderOne(t *testing.T) {
+	b := newBench(t)
+	b.try(1, writeback.OpChange, wrongOld())
+	b.advance(50 * time.Minute)
+	b.try(2, writeback.OpChange, wrongOld())
+	b.advance(11 * time.Minute)
+	b.prune()
+	b.try(3, writeback.OpChange, wrongOld())
+	b.refused(b.BudgetSpent(b.Context(), account(1), writeback.OpChange, hourly()), ledger.ErrBudget)
+}
+
 func (b *bench) prune() {
 	b.Helper()
 	_, err := b.Prune(b.Context())
