@@ -21,6 +21,7 @@ const pinPrefix = "sha256/"
 // trust says which certificate a controller must present. Go verifies every one of them: a pin only decides what is verified against.
 type trust struct {
 	name  string // the certificate must carry it, unless a pin matches
+	exact bool   // as it is: a wildcard above it does not count
 	roots func() (*x509.CertPool, error)
 	pins  []string
 
@@ -32,14 +33,15 @@ type trust struct {
 // is listed shows the host name it is listed by.
 func newTrust(domain DomainConfig, address string) *trust {
 	name, _, _ := net.SplitHostPort(address) // checked, or made, by us
-	if domain.Discovery != nil {
+	discovered := domain.Discovery != nil
+	if discovered {
 		name = domain.Name
 	}
 	roots := domain.ReadRootCAs
 	if roots == nil {
 		roots = func() (*x509.CertPool, error) { return domain.RootCAs, nil }
 	}
-	return &trust{name: name, roots: roots, pins: domain.Pins}
+	return &trust{name: name, exact: discovered, roots: roots, pins: domain.Pins}
 }
 
 // config returns how the next connection verifies the controller.
@@ -48,7 +50,20 @@ func (t *trust) config() (*tls.Config, error) {
 		return t.pinConfig(), nil
 	}
 	roots, err := t.roots()
-	return &tls.Config{RootCAs: roots, ServerName: t.name, MinVersion: tls.VersionTLS12}, err
+	config := &tls.Config{RootCAs: roots, ServerName: t.name, MinVersion: tls.VersionTLS12}
+	if t.exact {
+		config.VerifyConnection = t.carries
+	}
+	return config, err
+}
+
+// carries asks, beside what Go has verified, for the domain's own name: *.example.com is on many a web server, and covers corp.example.com.
+func (t *trust) carries(state tls.ConnectionState) error {
+	shown := state.PeerCertificates[0]
+	if slices.ContainsFunc(shown.DNSNames, func(name string) bool { return strings.EqualFold(name, t.name) }) {
+		return nil
+	}
+	return x509.HostnameError{Certificate: shown, Host: t.name}
 }
 
 // pinConfig trusts nothing but the pinned certificate; while none was seen, nothing at all.
