@@ -161,6 +161,22 @@ func (l *Lists) judge(plain []byte) error {
 	return nil
 }
 
+// Describe says in words which lists are in use; empty: none is.
+func (l *Lists) Describe() (words, breached string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.words.good {
+		words = fmt.Sprintf("banned words: %d", l.words.list.Len())
+	}
+	if l.breached.good {
+		breached = "breached passwords: a file"
+		if l.breached.list.folder {
+			breached = "breached passwords: a folder of ranges"
+		}
+	}
+	return words, breached
+}
+
 // Problem looks at the files, and returns what is wrong with them; nil: nothing. The fields' names are in it.
 func (l *Lists) Problem() error {
 	l.mu.Lock()
