@@ -37,6 +37,15 @@ func (e *FetchError) Unwrap() error { return e.Cause }
 // ExitCode returns [ExitDown]: an agent that does not answer serves nobody.
 func (e *FetchError) ExitCode() int { return ExitDown }
 
+// Absent reports whether nobody listens at the socket: no agent runs, or it listens elsewhere. One that hangs, or that this account may not
+// ask, is not absent.
+func (e *FetchError) Absent() bool {
+	if errors.Is(e.Cause, context.DeadlineExceeded) || errors.Is(e.Cause, fs.ErrPermission) {
+		return false
+	}
+	return errors.Is(e.Cause, fs.ErrNotExist) || isRefused(e.Cause)
+}
+
 // Fetch asks the agent behind the socket for a report, for at most five seconds. Every error is a [*FetchError].
 func Fetch(ctx context.Context, socket string) (Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)

@@ -47,8 +47,8 @@ func fetchError(t *testing.T, err error) *status.FetchError {
 func TestNobodyListens(t *testing.T) {
 	path := socketPath(t)
 	_, err := status.Fetch(t.Context(), path)
-	if failed := fetchError(t, err); !strings.Contains(failed.Error(), path) || !strings.HasPrefix(failed.Remedy, "Start the agent") {
-		t.Errorf("%v: %s", failed, failed.Remedy)
+	if failed := fetchError(t, err); !strings.Contains(failed.Error(), path) || !strings.HasPrefix(failed.Remedy, "Start the agent") || !failed.Absent() {
+		t.Errorf("%v: %s; absent: %t", failed, failed.Remedy, failed.Absent())
 	}
 }
 
@@ -58,12 +58,12 @@ func TestTheRemedyFitsTheFailure(t *testing.T) {
 	path := socketPath(t)
 	answer(t, path, "")
 	_, err := status.Fetch(expired, path)
-	if failed := fetchError(t, err); !strings.HasPrefix(failed.Remedy, "The agent hangs") {
-		t.Errorf("%v: %s", failed, failed.Remedy)
+	if failed := fetchError(t, err); !strings.HasPrefix(failed.Remedy, "The agent hangs") || failed.Absent() {
+		t.Errorf("%v: %s; absent: %t", failed, failed.Remedy, failed.Absent())
 	}
 	_, err = status.Fetch(t.Context(), path)
-	if failed := fetchError(t, err); !strings.HasPrefix(failed.Remedy, "Make sure") {
-		t.Errorf("%v: %s", failed, failed.Remedy)
+	if failed := fetchError(t, err); !strings.HasPrefix(failed.Remedy, "Make sure") || failed.Absent() {
+		t.Errorf("%v: %s; absent: %t", failed, failed.Remedy, failed.Absent())
 	}
 }
 

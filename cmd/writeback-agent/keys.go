@@ -1,11 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -74,7 +74,7 @@ func makeKeys(cmd *cobra.Command, suite string) error {
 	}
 	if len(lacking) == 0 {
 		return &writeback.Error{
-			Reason: writeback.AgentMisconfigured, Cause: fmt.Errorf("this agent has its keys already"),
+			Reason: writeback.AgentMisconfigured, Cause: errors.New("this agent has its keys already"),
 			Hint: `Run "writeback-agent keys rotate" to replace them without an outage.`,
 		}
 	}
@@ -147,6 +147,48 @@ func (w *keyWork) show() error {
 	return printKeys(w.cmd.OutOrStdout(), rows)
 }
 
+// Waiting for a running agent to take over a change.
+const (
+	takeOverWithin = 10 * time.Second
+	takeOverLook   = 100 * time.Millisecond
+)
+
+// end says whether the running agent has taken the change over.
+func (w *keyWork) end(err error) error {
+	if err != nil {
+		return err
+	}
+	if w.cfg.Status.Socket == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(w.cmd.Context(), takeOverWithin)
+	defer cancel()
+	for {
+		report, err := status.Fetch(ctx, w.cfg.Status.Socket)
+		var silence *status.FetchError
+		if errors.As(err, &silence) && silence.Absent() {
+			_, err = fmt.Fprintf(w.cmd.OutOrStdout(), "No running agent answers; it reads its keys when it starts. (%v)\n", silence.Cause)
+			return err
+		}
+		wanted, readErr := app.KeyGeneration(w.cfg)
+		if readErr != nil {
+			return readErr
+		}
+		if err == nil && report.KeyFiles.Generation == wanted {
+			_, err = fmt.Fprintln(w.cmd.OutOrStdout(), "The running agent has taken it over.")
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return &writeback.Error{
+				Reason: writeback.AgentInternal, Cause: fmt.Errorf("the change is stored, but the running agent has not confirmed within %s that it counts", takeOverWithin),
+				Hint: `Look at "writeback-agent status", condition keys; restart the agent if it works with another state_dir or keys_dir.`,
+			}
+		case <-time.After(takeOverLook):
+		}
+	}
+}
+
 func newKeysExport() *cobra.Command {
 	return &cobra.Command{
 		Use: "export", Short: "Print the public keys as a JWK set, for the portal", Args: noArguments,
@@ -182,104 +224,4 @@ func exportKeys(cmd *cobra.Command) error {
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", set)
 	return err
-}
-
-func newKeysList() *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use: "list", Short: "List this agent's keys, and those of the portals", Args: noArguments,
-		Long: `Lists this agent's keys, the newest first, the portals' keys, and what was revoked. A key is named by its
-thumbprint (RFC 7638), as in every token. Its state:
-
-  next      handed out, but it does not sign yet
-  active    in use, without an end
-  retiring  in use until it expires
-  retired   expired; deleted soon
-  revoked   taken out of use before its time
-  broken    its file cannot be used`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return listKeys(cmd, asJSON) },
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with the public keys")
-	return cmd
-}
-
-// keyList is what "keys list --json" prints.
-type keyList struct {
-	Keys    []status.Key        `json:"keys"`
-	Trusted []status.TrustedKey `json:"trusted"`
-	Revoked []status.RevokedKey `json:"revoked"`
-}
-
-func listKeys(cmd *cobra.Command, asJSON bool) error {
-	cfg, err := loadIdentity(cmd)
-	if err != nil {
-		return err
-	}
-	files, err := app.ReadKeyFiles(cfg)
-	if err != nil {
-		return err
-	}
-	now := time.Now()
-	list := keyList{Trusted: append([]status.TrustedKey{}, files.DescribeTrusted(app.ConfiguredKeys(cfg, nil), now)...), Revoked: files.DescribeRevoked()}
-	if list.Keys, err = files.Describe(now); err != nil {
-		return err
-	}
-	if asJSON {
-		return printJSON(cmd.OutOrStdout(), list)
-	}
-	return printList(cmd.OutOrStdout(), list)
-}
-
-func printList(out io.Writer, list keyList) error {
-	if len(list.Keys) == 0 {
-		_, _ = fmt.Fprintln(out, `There are no keys yet: run "writeback-agent keys new".`)
-	} else if err := printKeys(out, list.Keys); err != nil {
-		return err
-	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	if len(list.Trusted) > 0 {
-		_, _ = fmt.Fprintln(table, "\nPORTAL'S KEY\tISSUER\tSTATE\tEXPIRES\tFROM")
-	}
-	for _, key := range list.Trusted {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", key.ID, key.Issuer, key.State, moment(key.Expires, "never"), key.Source)
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	if len(list.Revoked) > 0 {
-		_, _ = fmt.Fprintln(table, "\nREVOKED\tON\tREASON")
-	}
-	for _, key := range list.Revoked {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", key.ID, moment(key.At, "unknown"), key.Reason)
-	}
-	return table.Flush()
-}
-
-func printKeys(out io.Writer, rows []status.Key) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "KEY\tUSE\tSTATE\tCREATED\tSIGNS\tEXPIRES")
-	for _, row := range rows {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", row.ID, row.Use, row.State, moment(row.Created, "unknown"), signs(row), moment(row.Expires, "never"))
-	}
-	return table.Flush()
-}
-
-// signs says since when or from when on a key signs.
-func signs(key status.Key) string {
-	switch {
-	case key.Signs:
-		return "now"
-	case key.State == string(envelope.KeyNext):
-		return "from " + moment(key.ActiveFrom, "")
-	case key.Use == "signing" && key.State != string(envelope.KeyBroken):
-		return "no more"
-	}
-	return "-"
-}
-
-func moment(at time.Time, none string) string {
-	if at.IsZero() || at.Unix() <= 0 {
-		return none
-	}
-	return at.UTC().Format(time.DateTime) + "Z"
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/password-writeback/writeback/agent/status"
 	"github.com/password-writeback/writeback/internal/app"
 	"github.com/password-writeback/writeback/internal/writeback"
 	"github.com/password-writeback/writeback/relay/envelope"
@@ -124,47 +121,6 @@ func (w *keyWork) endsOf(id string) string {
 		}
 	}
 	return "If it was this agent's, give every portal the new set: writeback-agent keys export > agent.jwks"
-}
-
-// Waiting for a running agent to take over a change.
-const (
-	takeOverWithin = 10 * time.Second
-	takeOverLook   = 100 * time.Millisecond
-)
-
-// end says whether the running agent has taken the change over.
-func (w *keyWork) end(err error) error {
-	if err != nil {
-		return err
-	}
-	if w.cfg.Status.Socket == "" {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(w.cmd.Context(), takeOverWithin)
-	defer cancel()
-	for {
-		report, err := status.Fetch(ctx, w.cfg.Status.Socket)
-		if err != nil && ctx.Err() == nil {
-			_, err = fmt.Fprintf(w.cmd.OutOrStdout(), "No running agent answers; it reads its keys when it starts. (%v)\n", errors.Unwrap(err))
-			return err
-		}
-		wanted, readErr := app.KeyGeneration(w.cfg)
-		if readErr != nil {
-			return readErr
-		}
-		if err == nil && report.KeyFiles.Generation == wanted {
-			_, err = fmt.Fprintln(w.cmd.OutOrStdout(), "The running agent has taken it over.")
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return &writeback.Error{
-				Reason: writeback.AgentInternal, Cause: fmt.Errorf("the change is stored, but the running agent has not taken it over within %s", takeOverWithin),
-				Hint: `Look at "writeback-agent status", condition keys; restart the agent if it works with another state_dir or keys_dir.`,
-			}
-		case <-time.After(takeOverLook):
-		}
-	}
 }
 
 func isKey(id string) func(envelope.StoredKey) bool {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -65,4 +68,45 @@ func keyFiles(ts *testscript.TestScript, directory, use string) []string {
 		ts.Fatalf("no key of the use %s", use)
 	}
 	return found
+}
+
+// TestAnAgentThatMakesNoSenseIsNotTakenForNone: the change may count in it or not, and that is what the administrator hears.
+func TestAnAgentThatMakesNoSenseIsNotTakenForNone(t *testing.T) {
+	folder, err := os.MkdirTemp("", "keys") // t.TempDir is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	hangUpOnAll(t, filepath.Join(folder, "agent.sock"))
+	path := filepath.Join(folder, "config.yaml")
+	text := "version: 1\ngroup: corp\nagent: a1\nstate_dir: state\nstatus:\n  socket: agent.sock\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // instead of its own patience
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, []string{"keys", "new", "-c", path}, &stdout, &stderr)
+	if code != exitFailure || !strings.Contains(stderr.String(), "has not confirmed") || strings.Contains(stdout.String(), "No running agent") {
+		t.Errorf("exit code %d\n%s\n%s", code, &stdout, &stderr)
+	}
+}
+
+// hangUpOnAll listens on a socket, and ends every connection without a word.
+func hangUpOnAll(t *testing.T, socket string) {
+	t.Helper()
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
 }
