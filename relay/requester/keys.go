@@ -70,7 +70,7 @@ func (c Config) sortKeys(keys []PublicKey) (sealing []PublicKey, signing map[str
 
 func foreignKey(format string, values ...any) error {
 	return &Error{
-		Reason: writeback.AgentMisconfigured, Hint: "export the keys on the agent (writeback-agent keys export) and check the group",
+		Reason: writeback.AgentMisconfigured, Hint: "Export the keys on the agent (writeback-agent keys export), and check the group.",
 		Cause: fmt.Errorf(format, values...),
 	}
 }
