@@ -11,7 +11,7 @@ PACKAGES  ?= ./...
 FUZZTIME  ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build cross demo test test-fast lint bench fuzz clean $(PROGRAMS) $(PLATFORMS)
+.PHONY: help build cross demo demo-samba test test-fast lint bench fuzz clean $(PROGRAMS) $(PLATFORMS)
 
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ $(PLATFORMS):
 demo: build ## send requests through the real agent, an embedded queue and an embedded directory, and show what came of each
 	bin/writeback-lab demo --agent bin/writeback-agent
 
+demo-samba: build ## the same against a real Samba domain controller (Debian, as root; the first time it takes some minutes to build one)
+	@test/demo-samba.sh bin/writeback-lab demo --samba --agent bin/writeback-agent
+
 test: ## set up, vet, lint, and every test with the race detector, against a real Samba controller where the machine allows
 	@PACKAGES='$(PACKAGES)' TESTFLAGS='$(TESTFLAGS)' test/run.sh
 
@@ -38,8 +41,8 @@ test-fast: ## only what needs no set-up: no race detector, no lint, no Samba; un
 lint: ## run the linter that make test runs (builds it once)
 	@test/lint.sh
 
-bench: ## run the benchmarks
-	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
+bench: ## run the benchmarks; those of the directory also against a real Samba controller where make test has built one
+	CGO_ENABLED=0 test/with-lab.sh --only-4.24 $(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
 
 fuzz: ## run every fuzz target for FUZZTIME (10s)
 	@test/fuzz.sh $(FUZZTIME)

@@ -59,6 +59,9 @@ func bindHint(code uint16, err error) string {
 	switch {
 	case diagnose(err).is(codeChannelBinding):
 		return "The channel binding did not match (80090346): something between this host and the controller ends TLS. Connect to the controller itself."
+	case code == ldap.LDAPResultStrongAuthRequired && strings.HasPrefix(diagnose(err).text, "SASL:"):
+		// Samba 4.17; later ones take it with the channel binding (smb.conf(5), "ldap server require strong auth").
+		return "The controller takes no Kerberos bind inside TLS: set \"ldap server require strong auth = allow_sasl_over_tls\" in its smb.conf, update it, or set domains[].bind.method to simple."
 	case code == ldap.LDAPResultStrongAuthRequired:
 		return "The controller demands a stronger bind (result code 8): signing or TLS is required by its policy. Set domains[].bind.method to kerberos."
 	case code != ldap.LDAPResultInvalidCredentials:

@@ -81,6 +81,17 @@ func (c *controller) wantVersion(t *testing.T, d *ldapwriter.Directory, account 
 	}
 }
 
+// Samba 4.17 knows no channel binding and refuses every Kerberos bind inside TLS; that of Samba 4.24 and of Windows is in TestKerberosBindWrites.
+func TestKerberosBindWithoutChannelBinding(t *testing.T) {
+	c := openOldSamba(t)
+	d := c.directory(t, withKeytab("writeback-svc", keytabFor(t, "writeback-svc", c.servicePassword, aes256)))
+	_, err := d.Resolve(deadline(t), writeback.Subject{Kind: writeback.ByUPN, Value: "alice" + userSuffix})
+	wantReason(t, err, writeback.DirectoryAccessDenied)
+	if hint := asError(t, err).Hint; !strings.Contains(hint, "allow_sasl_over_tls") {
+		t.Errorf("hint %q", hint)
+	}
+}
+
 // Groups come nested and whole: the guard's refusals rest on them.
 func TestContractGroupsAreNested(t *testing.T) {
 	onEveryController(t, func(t *testing.T, c *controller) {

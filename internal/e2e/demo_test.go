@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/password-writeback/writeback/internal/lab"
+	"github.com/password-writeback/writeback/internal/sambalab"
 	"github.com/password-writeback/writeback/internal/writeback"
 )
 
@@ -57,6 +58,24 @@ func testDemo(t *testing.T, built programs) {
 			t.Errorf("%d requests were written, want at least 6:\n%s", written, out.String())
 		}
 	})
+}
+
+// testDemoSamba tells the same story on the real controller; the people are reserved for it.
+func testDemoSamba(t *testing.T, built programs) {
+	samba := sambalab.Open(t)
+	var out bytes.Buffer
+	err := lab.Demo(t.Context(), lab.DemoOptions{Agent: built.agent, Samba: samba, Stdout: &out, Stderr: &out, Log: quiet(t)})
+	for _, text := range []string{
+		"a Samba domain controller", "password.in_history", "on Windows: password.refused", "directory.policy_hints_missing",
+		"no refused request wrote anything: the directory counts 0", "All 18 requests and 9 proofs ended as they should",
+	} {
+		if !strings.Contains(out.String(), text) {
+			t.Errorf("the output lacks %q", text)
+		}
+	}
+	if err != nil || t.Failed() {
+		t.Errorf("%v\n%s", err, out.String())
+	}
 }
 
 // wantKept compares what was kept with what was shown, and removes it.

@@ -27,9 +27,10 @@ const patience = 30 * time.Second
 
 // TestEndToEnd builds the programs once and runs everything against them as they are shipped.
 func TestEndToEnd(t *testing.T) {
+	t.Parallel()
 	built := build(t)
 	for name, test := range map[string]func(*testing.T, programs){
-		"Demo": testDemo, "DemoOfABrokenAgent": testBrokenAgent, "Serve": testServe,
+		"Demo": testDemo, "DemoSamba": testDemoSamba, "DemoOfABrokenAgent": testBrokenAgent, "Serve": testServe,
 		"Hostile": testHostile, "Crash": testCrash, "Outage": testOutage, "Repeated": testRepeated, "Traces": testTraces, "Samba": testSamba,
 	} {
 		t.Run(name, func(t *testing.T) {

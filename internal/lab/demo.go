@@ -10,14 +10,18 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/password-writeback/writeback/internal/sambalab"
 )
 
 // DemoOptions are the choices of whoever runs the demonstration.
 type DemoOptions struct {
-	Agent   string // path of writeback-agent
-	JSON    bool   // print the report as one JSON object in place of tables
-	Keep    bool   // leave the folder behind and name it
-	Verbose bool   // copy the agent's log to Stderr
+	Agent string // path of writeback-agent
+	// Samba is a real controller that holds the people of the demonstration; nil: the fake directory.
+	Samba   *sambalab.Lab
+	JSON    bool // print the report as one JSON object in place of tables
+	Keep    bool // leave the folder behind and name it
+	Verbose bool // copy the agent's log to Stderr
 	Style   Style
 	Stdout  io.Writer
 	Stderr  io.Writer
@@ -85,12 +89,12 @@ func demonstrate(ctx context.Context, folder string, options DemoOptions, show *
 	if err != nil {
 		return err
 	}
-	show.printf("  queues     amqp://%s\n  directory  ldaps://%s\n  agent      %s, process %d\n",
-		stage.namespace.Addr(), stage.directory.Addr(), stage.agent.Path, stage.agent.Pid())
+	show.printf("  queues     amqp://%s\n  directory  ldaps://%s%s\n  agent      %s, process %d\n",
+		stage.namespace.Addr(), stage.directory.Addr(), options.kind(), stage.agent.Path, stage.agent.Pid())
 
 	show.title("Requests, and what the portal sees")
 	show.head()
-	for i, scene := range scenes() {
+	for i, scene := range stage.scenes() {
 		row := stage.playRow(ctx, show, i+1, scene)
 		if ctx.Err() != nil {
 			return fmt.Errorf("stopped at request %d: %w", row.Number, context.Cause(ctx))
@@ -114,7 +118,27 @@ func (s *stage) playRow(ctx context.Context, show *screen, number int, scene sce
 	defer show.waiting(scene.request)()
 	started := time.Now()
 	got, err := scene.play(ctx, s)
-	return scene.want.row(number, scene.request, got, time.Since(started), err)
+	row := scene.want.row(number, scene.request, got, time.Since(started), err)
+	if s.real() {
+		row.Differs = onWindows(scene.request)
+	}
+	return row
+}
+
+// scenes are what this directory is asked for.
+func (s *stage) scenes() []scene {
+	if controller, real := s.directory.(*Controller); real {
+		return onSamba(controller.JustSeeded(liam))
+	}
+	return scenes()
+}
+
+// kind says what the directory is.
+func (o DemoOptions) kind() string {
+	if o.Samba != nil {
+		return ", " + o.Samba.Host + ", a Samba domain controller"
+	}
+	return ""
 }
 
 // showStatus lets the agent speak for itself.

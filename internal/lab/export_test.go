@@ -62,5 +62,5 @@ func Prove(ctx context.Context, directory *Directory, login string, password sec
 
 // ProveWrites compares the directory's count of writes.
 func ProveWrites(directory *Directory, want int, logins ...string) Proof {
-	return (&stage{directory: directory}).proveWrites("a claim", want, logins...)
+	return (&stage{directory: directory}).proveWrites(context.Background(), "a claim", want, logins...)
 }

@@ -34,6 +34,8 @@ type Row struct {
 	Possible []string `json:"possible,omitempty"`
 	// Person is the sentence for the person in front of the portal.
 	Person string `json:"person,omitempty"`
+	// Differs says how this directory differs from Windows here; empty: not at all.
+	Differs string `json:"differs,omitempty"`
 	// Milliseconds from sending the request until the answer was verified, or until the agent had counted it.
 	Milliseconds int64 `json:"milliseconds"`
 	// Fault says what should have happened; empty: it did.

@@ -44,6 +44,43 @@ func scenes() []scene {
 	return append(honest(), hostile()...)
 }
 
+// The requests that Samba answers in another way than Windows.
+const (
+	mustChangeRequest = `reset, by DOMAIN\name, must change at logon`
+	historyRequest    = "reset, password in the history"
+	expiredRequest    = "reset, expired before it arrived"
+)
+
+// onSamba are the same requests, as Samba 4.24 answers them. justSeeded: the people's passwords are newer than the request that has expired,
+// so another agent may have written it, for all this one knows.
+func onSamba(justSeeded bool) []scene {
+	list := scenes()
+	for i := range list {
+		switch list[i].request {
+		case mustChangeRequest:
+			list[i].want, list[i].play = refused(writeback.DirectoryPolicyHintsMissing), attemptMustChange
+		case historyRequest:
+			list[i].want = refused(writeback.PasswordInHistory)
+		case expiredRequest:
+			if justSeeded { // so that this is certain
+				list[i].want.verdict, list[i].play = writeback.Unknown, expired(3*longAgo)
+			}
+		}
+	}
+	return list
+}
+
+// onWindows says how Windows ends a request that Samba ends in another way.
+func onWindows(request string) string {
+	switch request {
+	case mustChangeRequest:
+		return "written; Samba 4.24 cannot enforce the history and set must-change at once"
+	case historyRequest:
+		return "password.refused, possible: in_history; only Samba says which rule it is"
+	}
+	return ""
+}
+
 // honest requests are what a portal sends in the course of its day.
 func honest() []scene {
 	return []scene{
@@ -51,11 +88,11 @@ func honest() []scene {
 		{"reset, user named by SID", written(), reset(ada, writeback.BySID, "New-", false)},
 		{"reset, user named by objectGUID", written(), reset(ben, writeback.ByGUID, "New-", false)},
 		{"reset, by UPN, password beyond ASCII", written(), reset(chloe, writeback.ByUPN, "Größe-密码-🔑-", false)},
-		{`reset, by DOMAIN\name, must change at logon`, written(), reset(dana, writeback.BySAM, "New-", true)},
+		{mustChangeRequest, written(), reset(dana, writeback.BySAM, "New-", true)},
 		{"reset, by immutable id", written(), reset(emil, writeback.ByImmutableID, "New-", false)},
 		{"unlock", written(), unlock},
 		{"reset, password too short", refused(writeback.PasswordTooShort), attempt(gina, short)},
-		{"reset, password in the history", inHistory(), attempt(hugo, again)},
+		{historyRequest, inHistory(), attempt(hugo, again)},
 		{"reset of a domain administrator", refused(writeback.PolicyProtectedUser), attempt(ida, fresh)},
 		{"reset of a user out of scope", refused(writeback.PolicyOutOfScope), attempt(jan, fresh)},
 		// Looks like the one before: who exists is nobody's business.
@@ -70,7 +107,7 @@ func hostile() []scene {
 	return []scene{
 		{"reset, token sent for the first time", written(), original},
 		{"the same token again, in a fresh message", replayed, replay},
-		{"reset, expired before it arrived", refused(writeback.RequestExpired), expired},
+		{expiredRequest, refused(writeback.RequestExpired), expired(longAgo)},
 		{"reset with a forged signature", expectation{silent: true}, forged},
 		{"reset sealed for another agent's key", refused(writeback.EnvelopeNotForUs), sealedElsewhere},
 		{"ping, after all that", answered(), ping},
@@ -114,6 +151,15 @@ func attempt(login string, choose func(s *stage, login string) secret.Value) fun
 	}
 }
 
+// attemptMustChange asks for a password that must be changed at the next logon.
+func attemptMustChange(ctx context.Context, s *stage) (answer, error) {
+	user, err := s.directory.Subject(dana, writeback.BySAM)
+	if err != nil {
+		return answer{}, err
+	}
+	return s.reset(ctx, user, newPassword("New-"), true)
+}
+
 // What somebody may choose for a password.
 func fresh(*stage, string) secret.Value { return newPassword("New-") }
 
@@ -136,13 +182,18 @@ func original(ctx context.Context, s *stage) (answer, error) {
 // replay sends it again. A fresh message id passes the queue's duplicate detection: only the agent's memory can tell.
 func replay(ctx context.Context, s *stage) (answer, error) { return s.exchange(ctx, s.original) }
 
+// longAgo is when a request was issued that has expired.
+const longAgo = 5 * time.Minute
+
 // expired sends a token whose life ended a while ago, longer than clocks may differ.
-func expired(ctx context.Context, s *stage) (answer, error) {
-	token, err := s.craft(liam, newPassword("New-"), func(d *envelopetest.Draft) { d.Aged(-5 * time.Minute) })
-	if err != nil {
-		return answer{}, err
+func expired(age time.Duration) func(context.Context, *stage) (answer, error) {
+	return func(ctx context.Context, s *stage) (answer, error) {
+		token, err := s.craft(liam, newPassword("New-"), func(d *envelopetest.Draft) { d.Aged(-age) })
+		if err != nil {
+			return answer{}, err
+		}
+		return s.exchange(ctx, token)
 	}
-	return s.exchange(ctx, token)
 }
 
 // forged sends a token with a signature that is not the portal's, and listens for an answer until the agent has counted it.

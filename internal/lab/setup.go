@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/password-writeback/writeback/internal/sambalab"
 )
 
 // readyWithin bounds the agent's start.
@@ -20,7 +22,7 @@ func (o DemoOptions) setUp(ctx context.Context, folder string) (*stage, error) {
 	if s.namespace, err = OpenNamespace(ctx, "127.0.0.1:0", o.Log); err != nil {
 		return s, err
 	}
-	if s.directory, err = OpenDirectory(""); err != nil {
+	if err = s.open(ctx, o.Samba); err != nil {
 		return s, err
 	}
 	site, err := NewSite(folder, s.namespace, s.directory.Domain())
@@ -47,6 +49,28 @@ func (o DemoOptions) setUp(ctx context.Context, folder string) (*stage, error) {
 	}
 	s.portal, err = OpenPortal(ctx, s.namespace, site, keys, o.Log)
 	return s, err
+}
+
+// open opens the directory.
+func (s *stage) open(ctx context.Context, samba *sambalab.Lab) error {
+	if samba != nil {
+		controller, err := OpenController(ctx, samba)
+		if err == nil {
+			s.directory = controller
+		}
+		return err
+	}
+	fake, err := OpenDirectory("")
+	if err == nil { // a nil *Directory would not be a nil directory
+		s.directory = fake
+	}
+	return err
+}
+
+// real reports whether the directory is a real controller.
+func (s *stage) real() bool {
+	_, real := s.directory.(*Controller)
+	return real
 }
 
 // close takes everything down, the agent before what it is connected to.

@@ -24,8 +24,9 @@ const (
 type Domain struct {
 	Name        string // DNS name
 	NetBIOSName string
-	Controller  string // host:port of LDAPS; the certificate must carry the host
-	Authority   []byte // PEM: the only root the controller's certificate may lead to
+	Controller  string   // host:port of LDAPS; the certificate must carry the host
+	Others      []string // further controllers, for when that one does not answer
+	Authority   []byte   // PEM: the only roots that a controller's certificate may lead to
 	BindUser    string
 	Password    secret.Value // of BindUser
 	Include     []string     // distinguished names: the scope
@@ -170,7 +171,7 @@ relay:
 domains:
   - name: {{quote .Domain.Name}}
     netbios_name: {{quote .Domain.NetBIOSName}}
-    controllers: [{{quote .Domain.Controller}}]
+    controllers: [{{quote .Domain.Controller}}{{range .Domain.Others}}, {{quote .}}{{end}}]
     ca_file: {{quote .Authority}}
     bind:
       user: {{quote .Domain.BindUser}}
@@ -183,6 +184,7 @@ issuers:
   - id: {{quote .Issuer}}
     keys: [{{quote .Pinned}}]
     results_queue: {{quote .Results}}
+    operations: [reset, change, unlock, check, ping]
 
 policy:
   hints: {{or .Domain.Hints "require"}}

@@ -13,12 +13,27 @@ import (
 // stage is where the scenes are played: both ends, and what was done so far.
 type stage struct {
 	namespace *Namespace
-	directory *Directory
+	directory directory
 	agent     *Agent
 	portal    *Portal
 
 	resets   []doneReset
 	original []byte // the token that is replayed
+}
+
+// directory is where the people of the demonstration are: the fake [Directory], or a real [Controller].
+type directory interface {
+	Addr() string
+	Domain() Domain
+	// First is the password a person had at the start.
+	First(login string) secret.Value
+	// Subject names a person by one of the identifiers.
+	Subject(login string, kind writeback.IdentifierKind) (writeback.Subject, error)
+	// Logon binds as a person: "" when let in, else AD's sub-code.
+	Logon(ctx context.Context, login string, password secret.Value) (code string, err error)
+	// CountWrites says how often a person's password was written since the start.
+	CountWrites(ctx context.Context, login string) (int, error)
+	Close() error
 }
 
 // doneReset is a reset that has to show in the directory.

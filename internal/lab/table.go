@@ -62,9 +62,9 @@ func (s *screen) title(text string) { s.printf("\n%s\n", s.paint(bold, text)) }
 
 // The widths of the table's columns.
 const (
-	requestWidth = 46
+	requestWidth = 45
 	verdictWidth = 12
-	reasonWidth  = 24
+	reasonWidth  = 32
 )
 
 func (s *screen) head() {
@@ -80,6 +80,9 @@ func (s *screen) row(row Row) {
 		pad(row.Request, requestWidth), pad(verdict, verdictWidth), pad(reason, reasonWidth), row.Milliseconds)
 	if row.Person != "" {
 		s.note("“" + row.Person + "”" + remark(row))
+	}
+	if row.Differs != "" {
+		s.note("on Windows: " + row.Differs)
 	}
 	s.fault(row.Fault)
 }

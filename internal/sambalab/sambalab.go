@@ -6,12 +6,13 @@
 // two of one domain, to be killed, stopped and brought back. Where one cannot run, the tests that need it skip with the reason. The population is described in test/samba/README.md; passwords written by a test stay
 // until the end of the run, so tests that run at the same time use different people.
 //
-// Only test files import this package; it speaks no LDAP, so that the directory's client library keeps its one owner.
+// Only tests and the lab import this package; it speaks no LDAP, so that the directory's client library keeps its one owner.
 package sambalab
 
 import (
 	"bytes"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -58,15 +59,23 @@ func (l *Lab) UPN(login string) string { return login + "@" + strings.ToLower(l.
 // Roots returns a pool with the lab's authority as its only member.
 func (l *Lab) Roots(t testing.TB) *x509.CertPool {
 	t.Helper()
-	pem, err := os.ReadFile(l.CAFile)
+	pool, _, err := l.Authority()
 	if err != nil {
-		t.Fatalf("read the lab's authority: %v", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		t.Fatalf("no certificate in %s", l.CAFile)
+		t.Fatal(err)
 	}
 	return pool
+}
+
+// Authority returns the lab's authority, as a pool and as it is written (PEM).
+func (l *Lab) Authority() (pool *x509.CertPool, pem []byte, err error) {
+	if pem, err = os.ReadFile(l.CAFile); err != nil {
+		return nil, nil, fmt.Errorf("read the lab's authority: %w", err)
+	}
+	pool = x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, nil, fmt.Errorf("no certificate in %s", l.CAFile)
+	}
+	return pool, pem, nil
 }
 
 // Open returns the running controller. Without one it skips the test, saying why.
@@ -80,6 +89,15 @@ func Open(t testing.TB) *Lab {
 func OpenOld(t testing.TB) *Lab {
 	t.Helper()
 	return opened(t, "WRITEBACK_SAMBA417")
+}
+
+// Find is [Open] without a test: the error says what is missing, or what is wrong.
+func Find() (*Lab, error) {
+	lab, reason, err := open(os.Getenv, "WRITEBACK_SAMBA")
+	if reason != "" {
+		err = errors.New(reason)
+	}
+	return lab, err
 }
 
 func opened(t testing.TB, prefix string) *Lab {

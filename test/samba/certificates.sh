@@ -10,10 +10,10 @@ ip=$1
 shift
 names=$(printf 'DNS:%s,' "$@")IP:$ip
 
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -sha256 -subj '/O=Lab/CN=Lab CA' \
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90 -sha256 -subj '/O=Lab/CN=Lab CA' \
 	-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign -keyout ca.key -out ca.crt
 openssl req -new -newkey rsa:2048 -nodes -subj "/CN=$1" -keyout server.key -out server.csr
-openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -sha256 -out server.crt -extfile <(
+openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 90 -sha256 -out server.crt -extfile <(
 	printf '%s\n' basicConstraints=CA:FALSE keyUsage=critical,digitalSignature,keyEncipherment \
 		extendedKeyUsage=serverAuth "subjectAltName=$names"
 )

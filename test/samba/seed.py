@@ -27,6 +27,8 @@ from samba.samdb import SamDB
 CONFIG = "/lab/etc/smb.conf"
 PARALLEL = 12  # accounts per test package, so that packages running at the same time do not reset one another's
 BULK = 20
+# Of the demonstration (internal/lab/people.go); finn is locked, ida a Domain Admin, jan outside.
+DEMONSTRATION = ("ada", "ben", "chloe", "dana", "emil", "finn", "gina", "hugo", "ida", "kira", "liam", "mona", "nils")
 
 # controlAccessRight and attribute GUIDs from the AD schema ([MS-ADTS] 5.1.3.2.1, [MS-ADA1], [MS-ADA3])
 RESET_PASSWORD = "00299570-246d-11d0-a768-00aa006e0529"
@@ -132,6 +134,9 @@ def people():
     for package in ("e2e", "contract", "agent"):
         for number in range(1, PARALLEL + 1):
             add("%s%02d" % (package, number))
+    for login in DEMONSTRATION:
+        add(login)
+    add("jan", ou="OU=Outside," + base)
     add("outsider", ou="OU=Outside," + base)
     add("disabled1", userAccountControl=str(NORMAL | DISABLED))
     add("expired1", accountExpires="132000000000000000")  # in 2019
@@ -151,7 +156,7 @@ def states():
     """What cannot be said while adding an account."""
     for login in ("mustchange1", "mustchange2"):
         modify(login, "pwdLastSet", "0")
-    for login in ("locked1", "locked2", "locked3", "locked4"):
+    for login in ("locked1", "locked2", "locked3", "locked4", "finn"):
         modify(login, "lockoutTime", "133000000000000000")  # in 2022; without a duration it lasts
     tool("dsacl", "set", "--objectdn=CN=cantchange1," + STAFF,
          "--sddl=(OD;;CR;%s;;PS)(OD;;CR;%s;;WD)" % (CHANGE_PASSWORD, CHANGE_PASSWORD))  # as the box in the console does
@@ -166,7 +171,7 @@ def modify(login, attribute, value, controls=()):
 def protected():
     """admin1 is a Domain Admin by membership only, as Samba leaves it; admin2 also carries what SDProp does on Windows, which
     Samba lacks: the descriptor of AdminSDHolder and adminCount. admin3 is one by a nested group."""
-    tool("group", "addmembers", "Domain Admins", "admin1,admin2")
+    tool("group", "addmembers", "Domain Admins", "admin1,admin2,ida")
     tool("group", "add", "Tier Zero")
     tool("group", "addmembers", "Domain Admins", "Tier Zero")
     tool("group", "addmembers", "Tier Zero", "admin3")
