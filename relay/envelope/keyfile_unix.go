@@ -19,7 +19,7 @@ func createPrivate(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := handToOwner(path); err != nil {
+	if err := handToOwner(file); err != nil {
 		return nil, errors.Join(err, file.Close(), os.Remove(path))
 	}
 	return file, nil
@@ -30,14 +30,20 @@ func makePrivate(path string) error {
 	if err := os.Mkdir(path, 0o700); err != nil {
 		return err
 	}
-	return handToOwner(path)
+	made, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(handToOwner(made), made.Close())
 }
 
-func handToOwner(path string) error {
+// handToOwner gives away what is open and not what its path leads to by now: the owner of the folder, who is not root, could exchange that for a
+// file of root's.
+func handToOwner(made *os.File) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	info, err := os.Stat(filepath.Dir(path))
+	info, err := os.Stat(filepath.Dir(made.Name()))
 	if err != nil {
 		return err
 	}
@@ -45,7 +51,7 @@ func handToOwner(path string) error {
 	if !known {
 		return nil
 	}
-	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
+	return made.Chown(int(owner.Uid), int(owner.Gid))
 }
 
 // protect returns what is written in place of a private key: here the key itself, which the mode of its file protects.
