@@ -72,10 +72,10 @@ func (b *Breached) checkFolder() error {
 }
 
 // Contains reports whether the list has the password. It keeps nothing of it.
-func (b *Breached) Contains(password []byte) (found bool, err error) {
+func (b *Breached) Contains(plain []byte) (found bool, err error) {
 	var hash [hashLength]byte
 	defer clear(hash[:])
-	sum := sha1.Sum(password) //nolint:gosec // see the import
+	sum := sha1.Sum(plain) //nolint:gosec // see the import
 	defer clear(sum[:])
 	hexUpper(hash[:], sum[:])
 	if b.folder {

@@ -104,14 +104,14 @@ func insert(lengths []int, length int) []int {
 func (w *Words) Len() int { return len(w.all) }
 
 // Weak reports whether the password is made of too little beside the words. It keeps nothing of it.
-func (w *Words) Weak(password []byte) bool {
+func (w *Words) Weak(plain []byte) bool {
 	if len(w.all) == 0 {
 		return false
 	}
-	plain := normalize(password)
-	defer clear(plain)
-	at := offsets(plain)
-	found := w.find(plain, at)
+	text := normalize(plain)
+	defer clear(text)
+	at := offsets(text)
+	found := w.find(text, at)
 	return len(found) > 0 && score(found, len(at)-1) < passingScore
 }
 
