@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,16 +42,52 @@ func newAnswer(result requester.Result, err error, took time.Duration) (answer, 
 	a := answer{
 		Verdict: requester.Unknown, Request: exchange.RequestID, Milliseconds: took.Milliseconds(), Exit: exitUnknown, Error: "no_answer",
 		Person: "It is not certain what became of the request.",
-		Remedy: "See whether the agent runs (writeback-agent status), and look for the request's id in its audit log. After a reset, try the new password before asking again.",
+		Cause:  causeOfSilence(exchange.Cause, took), Remedy: remedyOfSilence(exchange.Cause),
 	}
 	if errors.Is(err, requester.ErrNotConfirmed) {
-		a.Exit, a.Error = exitTransport, "not_confirmed"
+		a.Exit, a.Error, a.Cause = exitTransport, "not_confirmed", ""
 		a.Remedy = "Check the connection string, the name of the requests queue, its Send right, and the network."
-	}
-	if exchange.Cause != nil {
-		a.Cause = oneLine(exchange.Cause.Error())
+		if exchange.Cause != nil {
+			a.Cause = oneLine(exchange.Cause.Error())
+		}
 	}
 	return a, true
+}
+
+// causeOfSilence says for how long nothing came, and what kept answers from being received, if anything did.
+func causeOfSilence(cause error, took time.Duration) string {
+	text := "none within " + took.Round(time.Millisecond).String()
+	if errors.Is(cause, context.Canceled) {
+		text = "interrupted"
+	}
+	if trouble := troubleIn(cause); trouble != nil {
+		text += "; " + trouble.Error()
+	}
+	return oneLine(text)
+}
+
+// remedyOfSilence sends people to the agent, unless it is this side that cannot receive.
+func remedyOfSilence(cause error) string {
+	if troubleIn(cause) != nil {
+		return "Check the name of the results queue, that it has sessions, the Listen right of the connection string, and the network. The request may have been carried out: after a reset, try the new password before asking again."
+	}
+	return "See whether the agent runs (writeback-agent status): it removes without an answer what does not verify, for instance a request with a key it does not know, and counts that there. Otherwise look for the request's id in its audit log. After a reset, try the new password before asking again."
+}
+
+// troubleIn returns what an error holds beside the end of the wait, or nil.
+func troubleIn(err error) error {
+	joined, isJoined := err.(interface{ Unwrap() []error })
+	switch {
+	case isJoined:
+		var rest []error
+		for _, part := range joined.Unwrap() {
+			rest = append(rest, troubleIn(part))
+		}
+		return errors.Join(rest...)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return nil
+	}
+	return err
 }
 
 func answered(result requester.Result, took time.Duration) answer {

@@ -100,9 +100,26 @@ func TestEveryDetailIsSpelledOut(t *testing.T) {
 
 func TestACauseStaysOnOneLine(t *testing.T) {
 	cause := errors.Join(context.DeadlineExceeded, errors.New("first\tline\nsecond"))
-	a, _ := newAnswer(requester.Result{}, &requester.ExchangeError{RequestID: "r", Kind: requester.ErrNoAnswer, Cause: cause}, 0)
-	if want := "unknown: no answer: context deadline exceeded; first line; second (request r, 0 ms)"; a.headline(palette{}) != want {
+	a, _ := newAnswer(requester.Result{}, &requester.ExchangeError{RequestID: "r", Kind: requester.ErrNoAnswer, Cause: cause}, 3*time.Second)
+	if want := "unknown: no answer: none within 3s; first line; second (request r, 3000 ms)"; a.headline(palette{}) != want {
 		t.Errorf("%q, want %q", a.headline(palette{}), want)
+	}
+}
+
+// Silence has two causes with two remedies: nobody answered, or this side could not hear.
+func TestTheRemedyOfSilenceFitsItsCause(t *testing.T) {
+	for name, test := range map[string]struct {
+		cause        error
+		want, remedy string
+	}{
+		"nobody answered":                {errors.Join(context.DeadlineExceeded, nil), "none within 3s", "See whether the agent runs"},
+		"interrupted":                    {context.Canceled, "interrupted", "See whether the agent runs"},
+		"the results queue is not there": {errors.Join(context.DeadlineExceeded, errors.New("no such queue")), "none within 3s; no such queue", "Check the name of the results queue"},
+	} {
+		a, _ := newAnswer(requester.Result{}, &requester.ExchangeError{RequestID: "r", Kind: requester.ErrNoAnswer, Cause: test.cause}, 3*time.Second)
+		if a.Cause != test.want || !strings.HasPrefix(a.Remedy, test.remedy) {
+			t.Errorf("%s: %q, %q", name, a.Cause, a.Remedy)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -65,6 +66,7 @@ func (c *connection) carryConfig() (requester.CarryConfig, error) {
 func carry(cmd *cobra.Command, link connection, config requester.CarryConfig, token []byte) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), link.timeout)
 	defer cancel()
+	started := time.Now()
 	stop := waiting(ctx, cmd)
 	result, err := requester.Carry(ctx, config, token)
 	stop()
@@ -72,11 +74,11 @@ func carry(cmd *cobra.Command, link connection, config requester.CarryConfig, to
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", result)
 		return err
 	}
-	a, isAnswer := newAnswer(requester.Result{}, err, 0)
+	a, isAnswer := newAnswer(requester.Result{}, err, time.Since(started))
 	if !isAnswer {
 		return err
 	}
-	tell(cmd.ErrOrStderr(), oneLine(err.Error()), a.Remedy)
+	tell(cmd.ErrOrStderr(), a.headline(palette{}), a.Remedy)
 	return exitError(a.Exit)
 }
 

@@ -86,8 +86,6 @@ type ownKeys struct {
 func (o *ownKeys) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.profile, "profile", "", "JSON `file` that names the key in use, and the next one")
 	cmd.Flags().StringSliceVar(&o.files, "key", nil, "`file` with a private key; may be repeated")
-	cmd.MarkFlagsMutuallyExclusive("profile", "key")
-	cmd.MarkFlagsOneRequired("profile", "key")
 }
 
 // ownKey is a key of this portal and what it is there for.
@@ -98,6 +96,9 @@ type ownKey struct {
 
 // load reads the keys, the one in use first.
 func (o *ownKeys) load() ([]ownKey, error) {
+	if (o.profile == "") == (len(o.files) == 0) {
+		return nil, usageError{"one of --profile and --key is needed, and not both", "give the --profile for the key in use and the next one, or each file as --key"}
+	}
 	var keys []ownKey
 	for _, file := range o.files {
 		keys = append(keys, ownKey{file: file})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -116,13 +117,14 @@ func activateKey(cmd *cobra.Command, link *connection) error {
 func answersTo(cmd *cobra.Command, link *connection, client *requester.Client) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), link.timeout)
 	defer cancel()
+	started := time.Now()
 	stop := waiting(ctx, cmd)
 	result, err := client.Ping(ctx)
 	stop()
 	if err == nil && result.Outcome.Verdict == requester.OK {
 		return nil
 	}
-	a, isAnswer := newAnswer(result, err, 0)
+	a, isAnswer := newAnswer(result, err, time.Since(started))
 	if !isAnswer {
 		return err
 	}

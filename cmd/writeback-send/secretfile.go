@@ -73,13 +73,16 @@ func oldPassword() passwordSource {
 func (s *passwordSource) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.file, s.flag+"-file", "", "`file` with the "+s.what+", readable by its owner only")
 	cmd.Flags().IntVar(&s.fd, s.flag+"-fd", -1, "file descriptor `number` to read the "+s.what+" from; 0 is the standard input")
-	cmd.MarkFlagsMutuallyExclusive(s.flag+"-file", s.flag+"-fd")
 }
 
 // read gets the password from the one source chosen; from the terminal where none is.
 func (s *passwordSource) read(cmd *cobra.Command) (requester.Secret, error) {
 	stdin := cmd.InOrStdin()
 	switch {
+	case s.file != "" && cmd.Flags().Changed(s.flag+"-fd"):
+		return requester.Secret{}, usageError{
+			fmt.Sprintf("--%s-file and --%s-fd are both given", s.flag, s.flag), fmt.Sprintf("the %s has one source: leave one of them out", s.what),
+		}
 	case s.file != "":
 		return readSecretFile(s.file)
 	case s.fd == 0:
