@@ -23,12 +23,12 @@
 // When a write was sent and its answer was lost, a watch finds out what happened from the directory's own evidence
 // (watch.go, evidence.go). The same watch resolves what an earlier process left behind (recover.go). Beside them: keylock.go makes
 // requests for one account follow one another and lets few of them wait, limits.go keeps rates and budgets, foreign.go knows whose
-// requests nobody opens, clock.go notices a clock
-// that went back, events.go makes the audit's events.
+// requests nobody opens, clock.go notices a clock that went back, events.go makes the audit's events.
 //
 // # Rooms
 //
-// agent/ledger remembers requests, agent/audit keeps the tamper-evident log, agent/guard says who may be reset,
-// agent/health names what is wrong and closes the intake, agent/status answers questions, agent/config reads the
-// configuration. The directory, the envelope and the queue are reached through the interfaces in ports.go only.
+// agent/ledger remembers requests and budgets, agent/audit keeps the tamper-evident log, agent/guard says who may be reset,
+// agent/passwords knows the banned and the breached ones, agent/health names what is wrong and closes the intake, agent/status answers
+// questions, agent/check runs an administrator's probes, agent/config reads the configuration. The directory, the envelope and the queue
+// are reached through the interfaces in ports.go only.
 package agent

@@ -17,6 +17,17 @@
 // the index of the immutable id and dSHeuristics. The domain's password policy is read once a minute; a user's fine-grained one, where PasswordState, a refusal
 // or a preflight needs it, costs one read more.
 //
+// # Where to read
+//
+//	resolve.go, identifier.go, routing.go, account.go   finding the account: which domains, which filter, what is read
+//	write.go, modify.go, controls.go, classify.go       the one Modify, and what its answer means
+//	preflight.go, explain.go, policy.go, acl.go         what stands in the way, before and after
+//	probe.go, metadata.go, status.go                    evidence: a bind, the replication metadata, the controllers' health
+//	domain.go, discovery.go, failover.go, standing.go, site.go   which controller
+//	controller.go, pool.go, session.go, starttls.go, trust.go, rootdse.go   the connection to it
+//	binder.go, bind.go, kerberosbind.go                 logging on as the delegated account
+//	dn.go, sid.go, values.go, diagnostic.go             Active Directory's notations
+//
 // # Which policy applies
 //
 // The one that msDS-ResultantPSO names, else the domain's. An attribute that may not be read looks like one without a value, so the domain's policy is taken only

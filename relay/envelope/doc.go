@@ -16,6 +16,17 @@
 // The portal's side mirrors it: [Sealer.Seal] makes a request, [ResultVerifier.Verify] checks a result's signature, and
 // [VerifiedResult.For] hands the result out only to the request it answers.
 //
+// # Where to read
+//
+//	opener.go, compact.go, signature.go, claims.go, sealed.go, times.go   opening a request, in that order
+//	sealer.go, result.go, peek.go        making a request; making and verifying a result; what a token says of itself
+//	json.go, unquote.go, fields.go       the strict reader, and members by name
+//	algorithm.go, agree.go, rsa.go       the table of algorithms, and how each finds the content key
+//	key.go, jwk.go, keyfile*.go          a key, its text, its file on Unix and on Windows
+//	keystore.go, keystore_life.go        an agent's own keys, and what each is good for at a time
+//	keystore_trust.go                    the portals' pinned keys, and all revocations
+//	keystore_held.go                     keys whose material never leaves a hardware store
+//
 // # Strictness
 //
 // Every rule has one reading. JSON is read by a reader of our own: members that stand twice at any depth, unknown members,
