@@ -30,7 +30,7 @@ func TestCheck(t *testing.T) {
 func openLab(env *testscript.Env) error {
 	silent := logrus.New()
 	silent.SetOutput(io.Discard)
-	folder, err := os.MkdirTemp("", "wb") //nolint:usetesting // a test's own folder has too long a name
+	folder, err := os.MkdirTemp("", "wb")
 	if err != nil {
 		return err
 	}

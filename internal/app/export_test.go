@@ -7,6 +7,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/password-writeback/writeback/agent/check"
 	"github.com/password-writeback/writeback/agent/config"
 	"github.com/password-writeback/writeback/agent/guard"
 	"github.com/password-writeback/writeback/agent/health"
@@ -121,4 +122,16 @@ func RetireKeys(ctx context.Context, a *Agent, now, confirmed time.Time) error {
 	err := a.ledger.AdvanceTime(ctx, confirmed)
 	a.retireKeys(ctx, now)
 	return err
+}
+
+// CheckedController exposes what a check says of a controller that was asked, apart from the network to it.
+func CheckedController(seen ldapwriter.ControllerStatus, hints config.HintsRule, now time.Time) map[string]check.Finding {
+	return map[string]check.Finding{
+		"tls": secured(seen), "logon": loggedOn(seen), "certificate": certificate(seen, now), "history": historyKept(seen, hints), "clock": clockOf(seen),
+	}
+}
+
+// RightsFound exposes how examples are summed up.
+func RightsFound(looked int, refused []check.Finding, warnings []string) check.Finding {
+	return rightsFound(looked, refused, warnings)
 }
