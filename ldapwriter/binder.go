@@ -74,11 +74,11 @@ func (b *binder) proof(ctx context.Context) (secret.Value, error) {
 			Hint: "Check the file that domains[].bind names, and who may read it.",
 		}
 	}
-	return value, b.standing(value)
+	return value, b.refusedLately(value)
 }
 
-// standing returns the refusal of value, while it must not be tried again.
-func (b *binder) standing(value secret.Value) error {
+// refusedLately returns the refusal of value, while it must not be tried again.
+func (b *binder) refusedLately(value secret.Value) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.refusal == nil || !value.Equal(b.refused) {
@@ -98,7 +98,7 @@ func (b *binder) bind(ctx context.Context, c *controller, s *session, proof secr
 		return bindFailure(err)
 	}
 	defer release()
-	if err := b.standing(proof); err != nil {
+	if err := b.refusedLately(proof); err != nil {
 		return err
 	}
 	err = b.logOn(ctx, c, s, proof)
