@@ -90,7 +90,7 @@ func TestACheckOfAnInstallation(t *testing.T) {
 		verdict         checks.Verdict
 	}{
 		"all well":            {func(*testing.T, *installation) {}, "rights", "may reset", checks.Pass},
-		"a controller away":   {func(_ *testing.T, in *installation) { in.controller.close() }, "tls", "127.0.0.1", checks.Fail},
+		"a controller away":   {func(_ *testing.T, in *installation) { in.controller.close() }, "tls", "directory.unavailable", checks.Fail},
 		"the queue away":      {func(_ *testing.T, in *installation) { in.broker.close() }, "relay", "127.0.0.1", checks.Fail},
 		"discovery by no DNS": {byNoDNS, "discovery", "DNS names no controller", checks.Fail},
 	} {
