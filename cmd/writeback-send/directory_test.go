@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -61,22 +60,9 @@ func install(env *testscript.Env) error {
 	profile := filepath.Join(folder, "portal", "profile.json")
 	env.Setenv("PROFILE", profile)
 	return errors.Join(
-		allowAll(site.ConfigPath()), handOver(filepath.Join(folder, "state", "keys"), profile), startAgent(env, site.ConfigPath()),
+		handOver(filepath.Join(folder, "state", "keys"), profile), startAgent(env, site.ConfigPath()),
 		writePasswords(env.WorkDir, directory, "ada", "ben", "gina"),
 	)
-}
-
-// allowAll lets the portal ask for everything: a change has to be allowed expressly.
-func allowAll(path string) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	const before, operations = "    results_queue:", "    operations: [reset, change, unlock, check]\n"
-	if strings.Count(string(text), before) != 1 {
-		return errors.New("the configuration has another form")
-	}
-	return os.WriteFile(path, []byte(strings.Replace(string(text), before, operations+before, 1)), 0o600)
 }
 
 // handOver makes the agent's keys and gives the portal their public halves.
