@@ -23,7 +23,7 @@ func (c *controller) through(t *testing.T) *line {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0")) //nolint:noctx // it listens on loopback and does not wait
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func (l *line) serve(listener net.Listener, to string, running *sync.WaitGroup) 
 		if err != nil {
 			return
 		}
-		far, err := net.Dial("tcp", to) //nolint:noctx // to loopback
+		far, err := net.Dial("tcp", to)
 		if err != nil {
 			_ = near.Close()
 			continue

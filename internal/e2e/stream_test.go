@@ -74,7 +74,7 @@ func (o *outage) round(t *testing.T, d disturbance) {
 	if d.name != "" {
 		d.begin(t, d.name)
 		disturbed := time.Now()
-		wait(t, answered, late)
+		wait(t, answered, len(answered)+late) // not those that had been answered before
 		t.Logf("round %d: %s away; %d more answers within %.1f s", o.rounds, d.name, late, time.Since(disturbed).Seconds())
 		d.cease(t, d.name)
 	}
@@ -84,7 +84,7 @@ func (o *outage) round(t *testing.T, d disturbance) {
 		o.verify(t, r)
 		counts[string(r.outcome.Verdict)+" "+string(r.outcome.Reason)]++
 	}
-	t.Logf("round %d: %v in %.1f s", o.rounds, counts, time.Since(started).Seconds())
+	t.Logf("round %d: %v in %.1f s; %d written by dc1, %d by dc2", o.rounds, counts, time.Since(started).Seconds(), o.writtenBy(t, "dc1"), o.writtenBy(t, "dc2"))
 }
 
 // letAge waits until no password is so new that the agent would rather not overwrite it: it does not know its own writes again that
@@ -277,15 +277,25 @@ func (o *outage) held(ctx context.Context, name, login string) (writeback.Passwo
 // wantWrittenBy fails the test unless the controller made at least one of the last round's writes.
 func (o *outage) wantWrittenBy(t *testing.T, name string) {
 	t.Helper()
+	if o.writtenBy(t, name) == 0 {
+		t.Errorf("round %d: nothing was written by %s", o.rounds, name)
+	}
+}
+
+// writtenBy counts the last round's passwords that a controller wrote.
+func (o *outage) writtenBy(t *testing.T, name string) (count int) {
+	t.Helper()
 	for _, r := range o.last {
 		if r.operation == writeback.OpUnlock || r.outcome.Verdict != writeback.Written {
 			continue
 		}
-		if state, err := o.held(t.Context(), name, r.login); err == nil && state.Originating == state.Own {
-			return
+		state, err := o.held(t.Context(), name, r.login)
+		check(t, err)
+		if state.Originating == state.Own {
+			count++
 		}
 	}
-	t.Errorf("round %d: nothing was written by %s", o.rounds, name)
+	return count
 }
 
 // wantAllWritten: a controller that is not in use is not missed.

@@ -127,7 +127,7 @@ func (s *stage) playRow(ctx context.Context, show *screen, number int, scene sce
 
 // scenes are what this directory is asked for.
 func (s *stage) scenes() []scene {
-	if controller, real := s.directory.(*Controller); real {
+	if controller, ok := s.directory.(*Controller); ok {
 		return onSamba(controller.JustSeeded(liam))
 	}
 	return scenes()

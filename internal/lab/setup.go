@@ -69,8 +69,8 @@ func (s *stage) open(ctx context.Context, samba *sambalab.Lab) error {
 
 // real reports whether the directory is a real controller.
 func (s *stage) real() bool {
-	_, real := s.directory.(*Controller)
-	return real
+	_, ok := s.directory.(*Controller)
+	return ok
 }
 
 // close takes everything down, the agent before what it is connected to.

@@ -2,6 +2,7 @@ package sambalab
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -28,7 +29,9 @@ func StartPair(t *testing.T) *Pair {
 	if reason := absent(os.Getenv, prefix, prefix); reason != "" {
 		t.Skip("needs two Samba controllers: " + reason)
 	}
-	cmd := exec.Command(os.Getenv(prefix), "serve", os.Getenv(prefix+"_ROOT"), os.Getenv(prefix+"_DOMAIN")) //nolint:gosec // test/with-lab.sh names it
+	// The end of its input ends it, in order; the end of the test would kill it first.
+	ctx := context.WithoutCancel(t.Context())
+	cmd := exec.CommandContext(ctx, os.Getenv(prefix), "serve", os.Getenv(prefix+"_ROOT"), os.Getenv(prefix+"_DOMAIN")) //nolint:gosec // test/with-lab.sh names it
 	orders, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ func TestPairObeysOrders(t *testing.T) {
 	folder := t.TempDir()
 	script, orders := filepath.Join(folder, "driver"), filepath.Join(folder, "orders")
 	for name, content := range map[string]string{"driver": driver, "password": "Initial"} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o700); err != nil { //nolint:gosec // one of them is run
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
