@@ -142,10 +142,10 @@ var reasonTable = [...]ReasonInfo{
 	},
 
 	{
-		Reason: PolicyOperationNotAllowed, Class: ClassPolicy, Verdict: NotWritten, Settlement: Complete, EventID: 2400,
-		Meaning: "The issuer may not ask for this operation, or not for this kind of actor.",
+		Reason: PolicyOperationNotAllowed, Class: ClassPolicy, Verdict: NotWritten, Settlement: Complete, EventID: 2400, Detail: "hint",
+		Meaning: "The issuer may not ask for this operation, or not for this kind of actor (hint actor), or not with this kind of user id (hint identifier).",
 		Person:  "The service does not allow this.",
-		Remedy:  "Extend issuers[].operations or issuers[].actors if the portal should be allowed to.",
+		Remedy:  "Extend issuers[].operations, issuers[].actors or issuers[].identifiers if the portal should be allowed to.",
 	},
 	{
 		Reason: PolicyOutOfScope, Class: ClassPolicy, Verdict: NotWritten, Settlement: Complete, EventID: 2401,

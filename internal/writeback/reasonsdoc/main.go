@@ -54,8 +54,28 @@ func markdown() []byte {
 		}
 		writeRow(&out, row)
 	}
+	out.WriteString(warnings)
 	return out.Bytes()
 }
+
+const warnings = `
+## Warnings of a check
+
+A ` + "`check`" + ` that ends as ` + "`ok`" + ` may carry these words in ` + "`detail.warnings`" + `. They are for the agent's administrator: what works, and should be looked at.
+Words are stable like reasons, and new ones may be added.
+
+| word | means | remedy |
+|---|---|---|
+| ` + "`history_not_enforced`" + ` | a reset would not be compared with the password history: the controller lacks the policy-hints control | use a newer controller, or accept it: ` + "`policy.hints`" + ` |
+| ` + "`immutable_id_not_indexed`" + ` | the user was found by a scan of the whole directory | index ` + "`mS-DS-ConsistencyGuid`" + `, or name users by SID |
+| ` + "`may_be_too_recent`" + ` | the minimum age has not passed until ` + "`retry_after`" + `; whether a reset must obey it differs between controllers | wait, or try |
+| ` + "`must_change_no_right`" + ` | a reset with must-change would be refused | grant the delegated account writing of ` + "`pwdLastSet`" + ` |
+| ` + "`policy_unreadable`" + ` | which password policy applies may not be read, so refusals cannot be explained | let the delegated account read the policies, fine-grained ones too |
+| ` + "`rights_unreadable`" + ` | whether the delegated account may reset cannot be seen beforehand | let it read the permissions of the users |
+| ` + "`unlock_no_right`" + ` | a locked account would stay locked | grant the delegated account writing of ` + "`lockoutTime`" + ` |
+
+[operations.md](operations.md#2-rights-in-active-directory) says how to grant what is missing.
+`
 
 func writeRow(out io.Writer, row writeback.ReasonInfo) {
 	_, _ = fmt.Fprintf(out, "\n### `%s`\n\n%s\n\n", row.Reason, row.Meaning)

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,6 +21,48 @@ func TestTheDocumentationIsUpToDate(t *testing.T) {
 	if diff := cmp.Diff(string(published), string(markdown())); diff != "" {
 		t.Errorf("docs/reasons.md is stale, run go generate ./internal/writeback (-published +table):\n%s", diff)
 	}
+}
+
+// Every word that narrows a reason, or warns, is explained: they are constants named Hint... or Warning..., or stand in a Detail.
+func TestEveryHintAndWarningIsExplained(t *testing.T) {
+	words := wordsInSource(t, "../../..")
+	for _, well := range []string{"identifier", "lock_duration", "policy_unreadable", "immutable_id_not_indexed"} {
+		if !slices.Contains(words, well) {
+			t.Errorf("%q was not found in the source: the test looks in the wrong place", well)
+		}
+	}
+	text := string(markdown())
+	for _, word := range words {
+		if !regexp.MustCompile("(hint |Hints: |, |`)" + word + `\b`).MatchString(text) {
+			t.Errorf("docs/reasons.md does not explain the word %q", word)
+		}
+	}
+}
+
+// wordsInSource collects the words of the packages that judge requests.
+func wordsInSource(t *testing.T, root string) []string {
+	t.Helper()
+	constant := regexp.MustCompile(`(?m)^\s*(?:const )?(?:Hint|Warning|warning)[A-Z]\w*\s*=\s*"(\w+)"`)
+	literal := regexp.MustCompile(`Detail\{Hint: "(\w+)"\}`)
+	var words []string
+	for _, room := range []string{"agent", "internal/app", "internal/writeback", "ldapwriter"} {
+		err := filepath.WalkDir(filepath.Join(root, room), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			source, err := os.ReadFile(path)
+			for _, pattern := range []*regexp.Regexp{constant, literal} {
+				for _, match := range pattern.FindAllStringSubmatch(string(source), -1) {
+					words = append(words, match[1])
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return words
 }
 
 func TestRunWritesTheFile(t *testing.T) {
