@@ -46,12 +46,12 @@ func (c checker) issuer(path string, issuer *Issuer) {
 	}
 }
 
-// rate keeps what passes in a day, which is how long the ledger remembers, well below what the ledger holds.
+// rate keeps what passes in a day, which is how long the ledger remembers, within what one is made for.
 func (c checker) rate(path string, rate Rate) {
 	within(c, member(path, "requests"), rate.Requests, 1, 40_000)
 	within(c, member(path, "per"), rate.Per, time.Second, 24*time.Hour)
 	if daily := float64(rate.Requests) * (24 * time.Hour).Hours() / rate.Per.Hours(); rate.Per > 0 && daily > 1_000_000 {
-		c.add(path, "more than a million requests a day, which is all that the ledger holds", "Allow fewer requests, or more time for them.")
+		c.add(path, "more than a million requests a day, which is more than the ledger is made for", "Allow fewer requests, or more time for them.")
 	}
 }
 

@@ -101,7 +101,7 @@ func TestValues(t *testing.T) {
 		"auth age":                 {keys, keys + "\n    max_auth_age: 25h", []string{"issuers[0].max_auth_age: is out of range"}},
 		"no requests":              {keys, keys + "\n    rate: {requests: 0}", []string{"issuers[0].rate.requests: is out of range"}},
 		"no time for requests":     {keys, keys + "\n    rate: {requests: 10, per: 0s}", []string{"issuers[0].rate.per: is out of range"}},
-		"a rate beyond the ledger": {keys, keys + "\n    rate: {requests: 1000, per: 1m}", []string{"issuers[0].rate: more than a million requests a day, which is all that the ledger holds"}},
+		"a rate beyond the ledger": {keys, keys + "\n    rate: {requests: 1000, per: 1m}", []string{"issuers[0].rate: more than a million requests a day, which is more than the ledger is made for"}},
 		"a rate":                   {keys, keys + "\n    rate: {requests: 600, per: 1m}", nil},
 		"no budget":                {"agent: a1", "agent: a1\npolicy: {user_budget: {failures: 0}}", []string{"policy.user_budget.failures: is out of range"}},
 		"a budget for a second":    {"agent: a1", "agent: a1\npolicy: {user_budget: {per: 1s}}", []string{"policy.user_budget.per: is out of range"}},

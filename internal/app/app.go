@@ -107,7 +107,9 @@ func (a *Agent) openStatus(context.Context) error {
 }
 
 func (a *Agent) openMemory(ctx context.Context) error {
-	remembered, err := ledger.Open(ctx, ledger.Options{Path: filepath.Join(a.cfg.StateDir, "ledger.db"), Logger: a.log})
+	remembered, err := ledger.Open(ctx, ledger.Options{
+		Path: filepath.Join(a.cfg.StateDir, "ledger.db"), Logger: a.log, MaxRecords: recordsFor(a.cfg.Issuers),
+	})
 	if err != nil {
 		return err
 	}
