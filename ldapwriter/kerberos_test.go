@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +51,7 @@ func withKeytab(login string, content []byte) func(*ldapwriter.DomainConfig) {
 }
 
 // badPasswords reads how many wrong passwords the controller has counted.
-func (c *controller) badPasswords(t testing.TB, login string) string {
+func (c *controller) badPasswords(t testing.TB, login string) int {
 	t.Helper()
 	conn := c.dial(t)
 	defer func() { _ = conn.Close() }()
@@ -62,7 +63,11 @@ func (c *controller) badPasswords(t testing.TB, login string) string {
 	if err != nil || len(found.Entries) != 1 {
 		t.Fatalf("%s: %v", login, err)
 	}
-	return found.Entries[0].GetAttributeValue("badPwdCount")
+	count, err := strconv.Atoi(found.Entries[0].GetAttributeValue("badPwdCount"))
+	if err != nil {
+		t.Fatalf("%s: %v", login, err)
+	}
+	return count
 }
 
 // unlock begins the count of wrong passwords at 0 again, for a test that runs several times.
@@ -176,8 +181,8 @@ func TestAnOldKeytabIsTriedOnce(t *testing.T) {
 		_, err := d.Resolve(deadline(t), writeback.Subject{Kind: writeback.ByUPN, Value: "alice" + userSuffix})
 		wantReason(t, err, writeback.DirectoryAccessDenied)
 	}
-	if got := c.badPasswords(t, "u00016"); got != "1" {
-		t.Errorf("%s wrong passwords were counted, want 1", got)
+	if got := c.badPasswords(t, "u00016"); got != 1 {
+		t.Errorf("%d wrong passwords were counted, want 1", got)
 	}
 }
 
@@ -202,24 +207,25 @@ func TestProbeByKerberos(t *testing.T) {
 	for name, row := range map[string]struct {
 		login, password string
 		want            ldapwriter.ProbeResult
-		counted         string
+		counted         int
 	}{
-		"right":                     {"u00018", c.userPassword, ldapwriter.ProbeOurs, "0"},
-		"wrong":                     {"u00019", "not the password", ldapwriter.ProbeNotOurs, "1"},
-		"no password bind allowed":  {"protuser1", c.userPassword, ldapwriter.ProbeOurs, "0"},
-		"right, must be changed":    {"mustchange2", c.userPassword, ldapwriter.ProbeOurs, "0"},
-		"wrong, must be changed":    {"mustchange1", "not the password", ldapwriter.ProbeNotOurs, "1"},
-		"locked":                    {"locked4", c.userPassword, ldapwriter.ProbeInconclusive, "0"},
-		"disabled":                  {"disabled1", c.userPassword, ldapwriter.ProbeInconclusive, "0"},
-		"empty":                     {"u00018", "", ldapwriter.ProbeInconclusive, "0"},
-		"a name beyond ASCII":       {"üser1", c.userPassword, ldapwriter.ProbeOurs, "0"},
-		"a smart card is needed":    {"smartcard1", c.userPassword, ldapwriter.ProbeInconclusive, "0"},
-		"an account that has ended": {"expired1", c.userPassword, ldapwriter.ProbeInconclusive, "0"},
+		"right":                     {"u00018", c.userPassword, ldapwriter.ProbeOurs, 0},
+		"wrong":                     {"u00019", "not the password", ldapwriter.ProbeNotOurs, 1},
+		"no password bind allowed":  {"protuser1", c.userPassword, ldapwriter.ProbeOurs, 0},
+		"right, must be changed":    {"mustchange2", c.userPassword, ldapwriter.ProbeOurs, 0},
+		"wrong, must be changed":    {"mustchange1", "not the password", ldapwriter.ProbeNotOurs, 1},
+		"locked":                    {"locked4", c.userPassword, ldapwriter.ProbeInconclusive, 0},
+		"disabled":                  {"disabled1", c.userPassword, ldapwriter.ProbeInconclusive, 0},
+		"empty":                     {"u00018", "", ldapwriter.ProbeInconclusive, 0},
+		"a name beyond ASCII":       {"üser1", c.userPassword, ldapwriter.ProbeOurs, 0},
+		"a smart card is needed":    {"smartcard1", c.userPassword, ldapwriter.ProbeInconclusive, 0},
+		"an account that has ended": {"expired1", c.userPassword, ldapwriter.ProbeInconclusive, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if row.want == ldapwriter.ProbeNotOurs {
 				c.unlock(t, row.login)
 			}
+			before := c.badPasswords(t, row.login) // other tests leave some
 			account := person(t, d, row.login)
 			if row.login == "üser1" { // whom other tests reset
 				row.password = fmt.Sprintf("Wort-%d", rand.Uint64())
@@ -231,8 +237,11 @@ func TestProbeByKerberos(t *testing.T) {
 			if got != row.want || (err != nil) != (row.want == ldapwriter.ProbeInconclusive) {
 				t.Errorf("%s (%v), want %s", got, err, row.want)
 			}
-			if after := c.badPasswords(t, row.login); after != row.counted {
-				t.Errorf("%s wrong passwords counted, want %s", after, row.counted)
+			switch after := c.badPasswords(t, row.login); {
+			case row.want == ldapwriter.ProbeOurs && after != 0 && after != before: // a logon that works begins anew
+				t.Errorf("%d wrong passwords counted after %d, want none more", after, before)
+			case row.want != ldapwriter.ProbeOurs && after-before != row.counted:
+				t.Errorf("%d wrong passwords counted after %d, want %d more", after, before, row.counted)
 			}
 		})
 	}
