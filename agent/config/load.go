@@ -57,7 +57,7 @@ func load(path string) (*Config, *Faults) {
 	}
 	content, err := readBounded(full, maxFileSize, worldWritable)
 	if err != nil {
-		return nil, &Faults{File: path, List: []Fault{{Problem: explain(err), Remedy: remedyFor(err, "the configuration file")}}}
+		return nil, &Faults{File: path, List: []Fault{{Problem: explain(err), Remedy: remedyForConfiguration(err)}}}
 	}
 	return parse(content, full, os.Hostname)
 }
@@ -158,6 +158,14 @@ func explain(err error) string {
 		return "the file cannot be read: " + pathError.Err.Error()
 	}
 	return err.Error()
+}
+
+// remedyForConfiguration returns what to do about an error of reading the configuration itself.
+func remedyForConfiguration(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "Name the configuration with --config, or begin one from config.example.yaml."
+	}
+	return remedyFor(err, "the configuration file")
 }
 
 // remedyFor returns what to do about an error of reading a file of the named kind.

@@ -20,7 +20,7 @@ func (r Report) WriteTable(w io.Writer, color bool) error {
 	out := &table{tabs: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0), color: color, now: r.Time}
 	out.head(r)
 	out.attention(r)
-	out.domains(r.Domains)
+	out.domains(r)
 	out.counts("Requests since the start", r.Reasons)
 	out.counts("Removed without an answer", r.Discarded)
 	out.keys(r.Keys)
@@ -130,15 +130,20 @@ func (t *table) note(text string) {
 	}
 }
 
-func (t *table) domains(domains []Domain) {
-	if len(domains) == 0 {
+// domains lists the domains. What a condition says of one already is not said again.
+func (t *table) domains(r Report) {
+	if len(r.Domains) == 0 {
 		return
 	}
 	t.section("Domains")
-	for _, d := range domains {
-		t.row("  "+foreign(d.Name), cmp.Or(foreign(d.Controller), "no controller"), t.paint(d.Health, word(d.Health)), foreign(d.Message))
+	for _, d := range r.Domains {
+		message := d.Message
+		if slices.ContainsFunc(r.Conditions, func(c health.Condition) bool { return c.Severity != health.OK && c.Message == message }) {
+			message = ""
+		}
+		t.row("  "+foreign(d.Name), cmp.Or(foreign(d.Controller), "no controller"), t.paint(d.Health, word(d.Health)), foreign(message))
 	}
-	for _, d := range domains {
+	for _, d := range r.Domains {
 		t.controllers(d)
 	}
 }

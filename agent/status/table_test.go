@@ -73,6 +73,18 @@ func TestTextsFromOutsideCannotBreakTheView(t *testing.T) {
 	}
 }
 
+func TestADomainsConditionIsSaidOnce(t *testing.T) {
+	const problem = "no controller can be used"
+	for severity, want := range map[health.Severity]int{health.Down: 1, health.OK: 1} { // a condition that is ok is not shown
+		report := healthy()
+		report.Domains[0].Health, report.Domains[0].Message = health.Down, problem
+		report.Conditions = []health.Condition{{Name: "domain:corp.example.com", Severity: severity, Message: problem}}
+		if got := strings.Count(render(t, report, false), problem); got != want {
+			t.Errorf("condition %q: said %d times, want %d", severity, got, want)
+		}
+	}
+}
+
 func TestAges(t *testing.T) {
 	for age, want := range map[time.Duration]string{
 		0:                            "(0 s ago)",

@@ -111,9 +111,13 @@ func knownIssuer(cfg *config.Config, issuer string) error {
 	if slices.Contains(known, issuer) {
 		return nil
 	}
+	problem := fmt.Errorf("the configuration knows no portal %q (--issuer)", issuer)
+	if issuer == "" {
+		problem = errors.New("which portal the key is of is not said (--issuer)")
+	}
 	return &writeback.Error{
-		Reason: writeback.AgentMisconfigured, Cause: fmt.Errorf("the configuration knows no portal %q (--issuer)", issuer),
-		Hint: fmt.Sprintf("It knows: %s. Add the portal to issuers first.", strings.Join(known, ", ")),
+		Reason: writeback.AgentMisconfigured, Cause: problem,
+		Hint: fmt.Sprintf("The configuration knows: %s. Name one of them, or add the portal to issuers first.", strings.Join(known, ", ")),
 	}
 }
 

@@ -83,8 +83,8 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "writeback-agent",
 		Short: "Writes verified cloud password resets into Active Directory",
-		Long: `writeback-agent runs on a domain-joined host, holds one outbound connection to a cloud queue (Azure Service Bus),
-takes signed and sealed password requests from it, decides, and writes them into Active Directory over LDAPS.
+		Long: `writeback-agent runs inside your network, holds one outbound connection to a cloud queue (Azure Service Bus), takes
+signed and sealed password requests from it, decides, and writes them into Active Directory over LDAP with TLS.
 The portal gets a signed answer with the exact reason.`,
 		Version:       version,
 		SilenceErrors: true,
