@@ -48,6 +48,11 @@ func TestEveryFaultOfTheConfigurationIsNamed(t *testing.T) {
 	if _, err := ldapwriter.New(ldapwriter.Config{Domains: []ldapwriter.DomainConfig{good, other}}); err == nil {
 		t.Error("a DNS name that is another domain's NetBIOS name is accepted")
 	}
+	other = good
+	other.Name, other.NetBIOSName, other.UPNSuffixes = "lab.example.net", "LAB", []string{"Corp.example.com"}
+	if _, err := ldapwriter.New(ldapwriter.Config{Domains: []ldapwriter.DomainConfig{good, other}}); err == nil || !strings.Contains(err.Error(), "name of another domain") {
+		t.Errorf("%v, want a refusal of a UPN suffix that is another domain's name", err)
+	}
 }
 
 func TestControllerOfAnotherDomainIsRefused(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -53,11 +54,25 @@ func New(config Config) (*Directory, error) {
 		}
 		d.domains = append(d.domains, d.newDomain(stopping, checked))
 	}
+	faults = append(faults, foreignSuffixes(config.Domains))
 	if err := errors.Join(faults...); err != nil {
 		stop()
 		return nil, writeback.NewError(writeback.AgentMisconfigured, err)
 	}
 	return d, nil
+}
+
+// foreignSuffixes finds UPN suffixes that are another domain's name: its users have them by nature, and would not be looked for.
+func foreignSuffixes(domains []DomainConfig) error {
+	var faults []error
+	for i, claiming := range domains {
+		for j, other := range domains {
+			if i != j && slices.ContainsFunc(claiming.UPNSuffixes, func(suffix string) bool { return strings.EqualFold(suffix, other.Name) }) {
+				faults = append(faults, fmt.Errorf("domain %d (%s): its UPN suffix %s is the name of another domain", i, claiming.Name, other.Name))
+			}
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // domainNames returns the names DOMAIN\name may use, lower case.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -62,7 +63,7 @@ func (c checker) pins(path string, pins []string) {
 	unique(c, path, "", pins, func(pin string) string { return pin })
 }
 
-// suffixes checks that a UPN's suffix leads to one domain.
+// suffixes checks that a UPN's suffix leads to one domain: neither another's suffix nor another's name, which is a suffix there by nature.
 func (c checker) suffixes(domains []Domain) {
 	seen := map[string]string{}
 	for i, d := range domains {
@@ -75,6 +76,10 @@ func (c checker) suffixes(domains []Domain) {
 				continue
 			}
 			seen[key] = where
+			at := slices.IndexFunc(domains, func(other Domain) bool { return strings.EqualFold(other.Name, suffix) })
+			if at >= 0 && at != i {
+				c.add(where, "the name of "+element("domains", at), "Remove it: that domain's users have it too, and would not be looked for.")
+			}
 		}
 	}
 }

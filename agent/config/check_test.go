@@ -64,6 +64,7 @@ func TestValues(t *testing.T) {
 		"a suffix":                 {controllers, controllers + "\n    upn_suffixes: [corp.example.com, example.com]", nil},
 		"a suffix with an @":       {controllers, controllers + "\n    upn_suffixes: ['@example.com']", []string{"domains[0].upn_suffixes[0]: not a valid name"}},
 		"a suffix twice":           {controllers, controllers + "\n    upn_suffixes: [example.com, Example.com]", []string{"domains[0].upn_suffixes[1]: the same as domains[0].upn_suffixes[0]"}},
+		"a suffix of another":      {name, "  - {name: lab.example.net, upn_suffixes: [lab.example.net, Corp.Example.com], controllers: [dc9], bind: {user: a, password_file: relay.secret}, scope: {include: ['DC=lab,DC=example,DC=net']}}\n" + name, []string{"domains[0].upn_suffixes[1]: the name of domains[1]"}},
 		"connections":              {controllers, controllers + "\n    connections: 65", []string{"domains[0].connections: is out of range"}},
 		"search base":              {controllers, controllers + "\n    search_base: corp", []string{"domains[0].search_base: not a distinguished name"}},
 		"search base elsewhere":    {controllers, controllers + "\n    search_base: 'DC=other,DC=com'", []string{"domains[0].search_base: not in a configured domain"}},
