@@ -65,6 +65,18 @@ func TestWhatIsTrustedMustNotBeWritableByEverybody(t *testing.T) {
 	}
 }
 
+func TestListsMustNotBeWritableByEverybody(t *testing.T) {
+	dir := installation(t)
+	put(t, dir, "words.txt", "contoso", 0o644)
+	if err := os.Chmod(filepath.Join(dir, "words.txt"), 0o646); err != nil { // past the umask
+		t.Fatal(err)
+	}
+	_, err := load(t, dir, minimal+"policy: {banned_words_file: words.txt}\n")
+	if faults := faultsOf(t, err); len(faults) != 1 || faults[0].Path != "policy.banned_words_file" || !strings.Contains(faults[0].Remedy, "chmod o-w") {
+		t.Errorf("faults: %v", faults)
+	}
+}
+
 func TestAPipeDoesNotHangTheLoader(t *testing.T) {
 	dir := installation(t)
 	pipe := filepath.Join(dir, "pipe")

@@ -188,8 +188,23 @@ func (c checker) file(path, file, kind string, err error) {
 // within checks a number or time against its bounds, both allowed.
 func within[T cmp.Ordered](c checker, path string, value, least, most T) {
 	if value < least || value > most {
-		c.add(path, "is out of range", fmt.Sprintf("Use %v to %v.", least, most))
+		c.add(path, "is out of range", fmt.Sprintf("Use %s to %s.", bound(least), bound(most)))
 	}
+}
+
+// bound writes a number or time as people do: 2m, not 2m0s.
+func bound(value any) string {
+	text := fmt.Sprint(value)
+	if _, isTime := value.(time.Duration); !isTime {
+		return text
+	}
+	if whole, found := strings.CutSuffix(text, "m0s"); found {
+		text = whole + "m"
+	}
+	if whole, found := strings.CutSuffix(text, "h0m"); found {
+		text = whole + "h"
+	}
+	return text
 }
 
 // oneOf checks a word against the known ones.

@@ -109,6 +109,29 @@ func TestABrokenListWhileItRuns(t *testing.T) {
 	}
 }
 
+// TestAListThatOnlyLooksRight is searched only after it was looked at: out of order, a password in it could be missed.
+func TestAListThatOnlyLooksRight(t *testing.T) {
+	breached := put(t, list("\n", "known-1"))
+	l := open(t, "", breached)
+	lines := strings.SplitAfter(list("\n", "known-1", "known-2"), "\n")
+	replace(t, breached, lines[1]+lines[0])
+	judged(t, l, "known-3", writeback.AgentMisconfigured, passwords.HintList)
+}
+
+// TestAFolderMendsWithoutANewFile: its own time does not change then.
+func TestAFolderMendsWithoutANewFile(t *testing.T) {
+	dir := ranges(t, ".txt", "known-1")
+	first := filepath.Join(dir, "00000.txt")
+	good, err := os.ReadFile(first)
+	check(t, err)
+	l := open(t, "", dir)
+	check(t, os.WriteFile(first, []byte("<html>\n"), 0o600))
+	check(t, os.WriteFile(filepath.Join(dir, "new"), nil, 0o600))
+	judged(t, l, "known-1", writeback.AgentMisconfigured, passwords.HintList)
+	check(t, os.WriteFile(first, good, 0o600))
+	judged(t, l, "known-1", writeback.PasswordBanned, passwords.HintBreached)
+}
+
 func TestListsThatCannotBeUsedAreFaults(t *testing.T) {
 	faults := map[string]error{}
 	passwords.Open(put(t, "ab\n"), put(t, ""), func(field string, err error) { faults[field] = err })
