@@ -239,6 +239,24 @@ func TestAnOldAuditIsNoticedAndThePauseEnds(t *testing.T) {
 	}
 }
 
+// A host whose clock was an hour ahead, or is an hour behind, must not be locked out until that hour has passed.
+func TestAClockThatWentBackIsNoticedAndThePauseEnds(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	in.shorten(t)
+	lines, err := audit.Open(t.Context(), audit.Options{
+		Dir: in.path("state/audit"), Now: func() time.Time { return time.Now().Add(time.Hour) },
+	})
+	check(t, err)
+	check(t, lines.Append(t.Context(), audit.Event{Kind: audit.KindStop}))
+	check(t, lines.Close())
+	agent := in.start(t)
+	agent.paused(t, "the clock went back")
+	if c := condition(agent.serving(t), health.Snapshot); c.Severity != health.OK {
+		t.Errorf("condition %+v", c)
+	}
+}
+
 func TestAClockThatJumpsClosesTheIntake(t *testing.T) {
 	t.Parallel()
 	in := install(t)
