@@ -86,7 +86,7 @@ func TestHugeAnswers(t *testing.T) {
 	}
 }
 
-// What is no answer to the Modify leaves open whether it took effect, and costs no place among the connections.
+// What is no answer to the Modify leaves open whether it took effect. It costs the connection, since nobody knows what comes next on it, and no place among them.
 func TestAnswersThatAreNone(t *testing.T) {
 	fake := startFake(t)
 	d := fake.directory(t, func(c *ldapwriter.DomainConfig) { c.Connections = 1 })
@@ -95,6 +95,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 		"\x67\x07\x0a\x01\x35\x30\x00\x30\x00", "\x67\x08\x0a\x02\x00\xc8\x04\x00\x04\x00",
 	} {
 		account := person(t, d, "alice")
+		connections := fake.fake.Connections()
 		remove := fake.fake.Inject(adtest.Fault{On: adtest.OnModify, Effect: adtest.Say, Times: 1, Raw: func(id int64) io.Reader {
 			return bytes.NewReader([]byte(message(id, body)))
 		}})
@@ -102,6 +103,10 @@ func TestAnswersThatAreNone(t *testing.T) {
 		remove()
 		if got := writeback.ReasonOf(err); got != writeback.DirectoryOutcomeUnknown {
 			t.Errorf("%x: %v", body, err)
+		}
+		person(t, d, "alice")
+		if got := fake.fake.Connections() - connections; got != 1 {
+			t.Errorf("%x: %d new connections, want 1", body, got)
 		}
 	}
 }

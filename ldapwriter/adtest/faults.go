@@ -33,7 +33,7 @@ const (
 	Hang Effect = "hang"
 	// Answer answers with Code and Diagnostic without carrying the operation out.
 	Answer Effect = "answer"
-	// Say sends what Raw holds, without carrying the operation out, and closes the connection.
+	// Say sends what Raw holds in place of an answer, without carrying the operation out.
 	Say Effect = "say"
 )
 

@@ -93,8 +93,8 @@ func (c *session) withFault(on Operation, m *message, operation func() []byte) b
 		operation()
 		return false
 	case Say:
-		_, _ = io.Copy(c.conn, f.Raw(m.id))
-		return false
+		_, err := io.Copy(c.conn, f.Raw(m.id))
+		return err == nil
 	case Answer:
 		return c.reply(m, responseTo(m.op.Tag), answer{int64(f.Code), f.Diagnostic})
 	}
