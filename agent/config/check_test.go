@@ -64,7 +64,7 @@ func TestValues(t *testing.T) {
 		"a suffix":                 {controllers, controllers + "\n    upn_suffixes: [corp.example.com, example.com]", nil},
 		"a suffix with an @":       {controllers, controllers + "\n    upn_suffixes: ['@example.com']", []string{"domains[0].upn_suffixes[0]: not a valid name"}},
 		"a suffix twice":           {controllers, controllers + "\n    upn_suffixes: [example.com, Example.com]", []string{"domains[0].upn_suffixes[1]: the same as domains[0].upn_suffixes[0]"}},
-		"a suffix of another":      {name, "  - {name: lab.example.net, upn_suffixes: [lab.example.net, Corp.Example.com], controllers: [dc9], bind: {user: a, password_file: relay.secret}, scope: {include: ['DC=lab,DC=example,DC=net']}}\n" + name, []string{"domains[0].upn_suffixes[1]: the name of domains[1]"}},
+		"a suffix of another":      {name, "  - {name: lab.example.net, upn_suffixes: [lab.example.net, Corp.Example.com], controllers: [dc9], bind: {user: a@lab, password_file: relay.secret}, scope: {include: ['DC=lab,DC=example,DC=net']}}\n" + name, []string{"domains[0].upn_suffixes[1]: the name of domains[1]"}},
 		"connections":              {controllers, controllers + "\n    connections: 65", []string{"domains[0].connections: is out of range"}},
 		"search base":              {controllers, controllers + "\n    search_base: corp", []string{"domains[0].search_base: not a distinguished name"}},
 		"search base elsewhere":    {controllers, controllers + "\n    search_base: 'DC=other,DC=com'", []string{"domains[0].search_base: not in a configured domain"}},
@@ -80,6 +80,9 @@ func TestValues(t *testing.T) {
 		"protected accounts":       {controllers, controllers + "\n    protected_accounts: [S-1-5-21-1-2-3-500, 6f9619ff-8b86-d011-b42d-00c04fc964ff]", nil},
 		"user missing":             {"      user: svc@corp.example.com", "      user: ''", []string{"domains[0].bind.user: is missing"}},
 		"user in double quotes":    {"      user: svc@corp.example.com", `      user: "CORP\new"`, []string{"domains[0].bind.user: holds control characters"}},
+		"user without a domain":    {"      user: svc@corp.example.com", "      user: svc", []string{"domains[0].bind.user: holds no domain"}},
+		"user by SID":              {"      user: svc@corp.example.com", "      user: S-1-5-21-1-2-3-1105", nil},
+		"user by its whole name":   {"      user: svc@corp.example.com", "      user: CN=svc,DC=corp,DC=example,DC=com", nil},
 		"user with a backslash":    {"      user: svc@corp.example.com", `      user: CORP\new`, nil},
 		"nothing included":         {include, "      include: []", []string{"domains[0].scope.include: is missing"}},
 		"included without DN":      {include, "      include: [Staff]", []string{"domains[0].scope.include[0]: not a distinguished name"}},
@@ -152,10 +155,22 @@ func TestPasswordListsMustBeThere(t *testing.T) {
 	}
 }
 
+func TestBoundsAreWrittenAsPeopleWriteThem(t *testing.T) {
+	text := minimal + "policy: {max_request_life: 1h, user_budget: {failures: 1000, per: 1s}, write_timeout: 1h}\n"
+	_, err := load(t, installation(t), text)
+	var got []string
+	for _, fault := range faultsOf(t, err) {
+		got = append(got, fault.Remedy)
+	}
+	if diff := cmp.Diff([]string{"Use 1s to 2m.", "Use 100ms to 30s.", "Use 1 to 100.", "Use 1m to 24h."}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestTwoDomainsTwoIssuers(t *testing.T) {
 	text := strings.Replace(minimal, "issuers:\n", `  - name: CORP.example.com
     controllers: [dc9]
-    bind: {user: svc, password_file: bind.secret}
+    bind: {user: svc@corp.example.com, password_file: bind.secret}
     scope: {include: ["DC=corp,DC=example,DC=com"]}
 issuers:
   - id: other

@@ -17,6 +17,7 @@ const (
 	standardOverlap  = 30 * 24 * time.Hour
 	shortestOverlap  = 2 * time.Hour // results are delivered for an hour, and half of it must pass before a new key signs
 	longestOverlap   = 2 * 365 * 24 * time.Hour
+	overlapBounds    = "2h to 17520h" // the two above, as people write them
 	useBoth          = "both"
 	handOverByExport = "Give every portal the new set now: writeback-agent keys export > agent.jwks\n"
 )
@@ -46,7 +47,8 @@ A key that was stolen is not rotated but revoked: "keys revoke".`,
 	}
 	cmd.Flags().StringVar(&r.use, "use", useBoth, "which keys: `sealing`, signing or both")
 	cmd.Flags().StringVar(&r.suite, "suite", "", "algorithms of the new keys: `ec-1` or rsa-1 (default: those of the old ones)")
-	cmd.Flags().DurationVar(&r.overlap, "overlap", standardOverlap, "how long the old keys stay valid")
+	cmd.Flags().DurationVar(&r.overlap, "overlap", standardOverlap, "how long the old keys stay valid, "+overlapBounds)
+	cmd.Flags().Lookup("overlap").DefValue = "720h, 30 days"
 	cmd.Flags().BoolVar(&r.activate, "activate", false, "make nothing new, but let the next signing key sign now")
 	return cmd
 }
@@ -88,7 +90,7 @@ func (r rotation) check(cmd *cobra.Command) ([]envelope.Use, error) {
 		return usageError{fmt.Errorf(format, args...), cmd.CommandPath()}
 	}
 	if r.overlap < shortestOverlap || r.overlap > longestOverlap {
-		return nil, wrong("an overlap is %s to %s long, not %s", shortestOverlap, longestOverlap, r.overlap)
+		return nil, wrong("an overlap is %s long, not %s", overlapBounds, r.overlap)
 	}
 	if r.suite != "" {
 		if _, err := algorithms(cmd, r.suite); err != nil {

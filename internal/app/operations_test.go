@@ -13,10 +13,9 @@ import (
 	"github.com/password-writeback/writeback/relay/requester"
 )
 
-// wide lets the portal ask for everything, and a user's old password be guessed twice.
+// wide lets a user's old password be guessed twice.
 func wide(t *testing.T, in *installation) {
 	t.Helper()
-	in.edit(t, "config.yaml", "    results_queue:", "    operations: [reset, change, unlock, check, ping]\n    results_queue:")
 	in.edit(t, "config.yaml", "  controller_search: 500ms\n", "  controller_search: 500ms\n  user_budget: {failures: 2, per: 1h}\n")
 }
 
