@@ -82,7 +82,7 @@ configure() { # configure NAME
 	"$controller" configure "$root" "$state/$1" "$1" "${address[$1]}" "$partner" "${address[$partner]}"
 }
 
-within() { "$here/enter.sh" "$root" "$state/$1" "${@:2}"; } # within NAME CMD...
+within() { "$here/enter.sh" "$root" "$state/$1" env SMB_CONF_PATH=/lab/etc/smb.conf "${@:2}"; } # within NAME CMD...
 
 # logged NAME CMD...: the words of a command are shown only if it fails.
 logged() {
