@@ -49,7 +49,6 @@ func TestFailedControllerIsAskedInTheBackground(t *testing.T) {
 	config := first.domain()
 	config.Controllers = []string{first.address, second.address}
 	config.RootCAs.AddCert(certificateOf(t, second.fake.CAPEM()))
-	quick(&config)
 	d := open(t, config)
 	remove := first.fake.Inject(adtest.Fault{On: adtest.OnBind, Effect: adtest.DropBefore})
 	person(t, d, "alice")

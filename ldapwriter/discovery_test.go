@@ -39,7 +39,7 @@ func TestDiscoveryPrefersThePDCThenTheSite(t *testing.T) {
 	names.set("_ldap._tcp.pdc", srv(t, pdc.address, 0, 100))
 	names.set("_ldap._tcp.berlin._sites.dc", srv(t, near.address, 0, 100))
 	names.set("_ldap._tcp.dc", srv(t, last.address, 20, 100), srv(t, near.address, 0, 100), srv(t, far.address, 10, 100), srv(t, pdc.address, 0, 100))
-	d := pdc.directory(t, names.use, quick, func(c *ldapwriter.DomainConfig) { c.Site = "Berlin" })
+	d := pdc.directory(t, names.use, func(c *ldapwriter.DomainConfig) { c.Site = "Berlin" })
 	if got := port(person(t, d, "alice").Controller); got != port(pdc.address) {
 		t.Errorf("read from %s, want the PDC emulator %s", got, pdc.address)
 	}
@@ -65,7 +65,7 @@ func inSite(site string) func(*adtest.Options) { return func(o *adtest.Options) 
 func TestDiscoveryPassesOverWhoCannotBeUsed(t *testing.T) {
 	good := startFake(t)
 	readOnly := good.peer(t, "rodc1", func(o *adtest.Options) { o.ReadOnly = true })
-	d := good.directory(t, discovered(t, readOnly.address, good.address), quick)
+	d := good.directory(t, discovered(t, readOnly.address, good.address))
 	if got := port(person(t, d, "alice").Controller); got != port(good.address) {
 		t.Errorf("read from %s", got)
 	}
@@ -78,7 +78,7 @@ func TestDiscoveryPassesOverWhoCannotBeUsed(t *testing.T) {
 	if status := d.Status(); !status[0].Unfit || status[0].InUse || status[0].Preferred || !status[1].InUse || !status[1].Preferred {
 		t.Errorf("%+v", status)
 	}
-	only := good.directory(t, discovered(t, readOnly.address), quick)
+	only := good.directory(t, discovered(t, readOnly.address))
 	_, err := only.Resolve(deadline(t), writeback.Subject{Kind: writeback.ByUPN, Value: "alice" + userSuffix})
 	wantReason(t, err, writeback.AgentMisconfigured)
 	listed := good.directory(t, func(c *ldapwriter.DomainConfig) { c.Controllers = []string{readOnly.address, good.address} })
@@ -91,6 +91,7 @@ func TestDiscoveryPassesOverWhoCannotBeUsed(t *testing.T) {
 
 // DNS that is away does not make controllers disappear; one that is new in it is found when the others fail.
 func TestDiscoveryIsRepeated(t *testing.T) {
+	t.Parallel() // it waits
 	first := startFake(t)
 	second := first.peer(t, "dc2")
 	names := startDNS(t)
@@ -130,7 +131,7 @@ func TestDiscoveryIsRepeated(t *testing.T) {
 	if _, err := d.PasswordState(deadline(t), account); err != nil {
 		t.Errorf("a controller that DNS no longer names: %v", err)
 	}
-	restarted := first.directory(t, names.use, quick)
+	restarted := first.directory(t, names.use)
 	if _, err := restarted.PasswordState(deadline(t), account); err != nil {
 		t.Errorf("the same after a restart: %v", err)
 	}
@@ -159,6 +160,7 @@ func TestDNSThatNamesNobody(t *testing.T) {
 }
 
 func TestSecondDNSServerStandsIn(t *testing.T) {
+	t.Parallel() // it waits
 	fake := startFake(t)
 	silent, good := startDNS(t), startDNS(t)
 	silent.setSilent(true)

@@ -172,6 +172,7 @@ func (s *stream) stop(t *testing.T) {
 
 // Those who wait for a connection to a controller that hangs are sent to the next one: none of them tries it again by itself.
 func TestWaitersLeaveAControllerThatHangs(t *testing.T) {
+	t.Parallel() // it waits
 	first := startFake(t)
 	second := first.peer(t, "dc2")
 	d := pair(t, first, second, func(c *ldapwriter.DomainConfig) { c.Connections = 1 })
@@ -247,6 +248,7 @@ func TestConnectionsAreOpenedAFewAtATime(t *testing.T) {
 
 // A controller that takes connections and says nothing, not even for TLS, costs its time once.
 func TestSilentControllerIsLeft(t *testing.T) {
+	t.Parallel() // it waits
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -259,7 +261,7 @@ func TestSilentControllerIsLeft(t *testing.T) {
 	logger.AddHook(&log)
 	config := good.domain()
 	config.Controllers = []string{listener.Addr().String(), good.address}
-	config.DialTimeout = 200 * time.Millisecond
+	config.DialTimeout = 2 * time.Second
 	d, err := ldapwriter.New(ldapwriter.Config{Domains: []ldapwriter.DomainConfig{config}, Log: logger})
 	if err != nil {
 		t.Fatal(err)
@@ -294,7 +296,7 @@ func TestUnlockReachesTheSite(t *testing.T) {
 	}
 	write := func(change writeback.Change) {
 		t.Helper()
-		d := pdc.directory(t, quick, func(c *ldapwriter.DomainConfig) {
+		d := pdc.directory(t, func(c *ldapwriter.DomainConfig) {
 			c.Controllers, c.Site = []string{pdc.address, far.address, near.address}, "berlin"
 		})
 		d.Health(deadline(t))

@@ -91,6 +91,8 @@ func (c *controller) domain() ldapwriter.DomainConfig {
 	config := ldapwriter.DomainConfig{
 		Name: corp, NetBIOSName: corpNetBIOS, Controllers: []string{c.address}, RootCAs: c.roots,
 		BindUser: serviceUser, BindPassword: password(c.servicePassword),
+		// On a loaded machine good answers take long, too. Tests of silence shorten these.
+		DialTimeout: shortDeadline, ReadTimeout: shortDeadline, WriteTimeout: shortDeadline,
 	}
 	if c.withoutHints {
 		config.PolicyHints = ldapwriter.HintsAllow
@@ -114,7 +116,7 @@ func (c *controller) directory(t testing.TB, change ...func(*ldapwriter.DomainCo
 
 func open(t testing.TB, domains ...ldapwriter.DomainConfig) *ldapwriter.Directory {
 	t.Helper()
-	d, err := ldapwriter.New(ldapwriter.Config{Domains: domains})
+	d, err := ldapwriter.New(ldapwriter.Config{Domains: domains, SearchBudget: shortDeadline})
 	if err != nil {
 		t.Fatal(err)
 	}

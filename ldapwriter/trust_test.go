@@ -85,7 +85,7 @@ func TestWhatAControllerMustPresent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := startFake(t, row.fake)
-			d := fake.directory(t, quick, func(c *ldapwriter.DomainConfig) { row.config(fake, c) })
+			d := fake.directory(t, func(c *ldapwriter.DomainConfig) { row.config(fake, c) })
 			_, err := d.Resolve(deadline(t), writeback.Subject{Kind: writeback.ByUPN, Value: "alice" + userSuffix})
 			if row.refused == "" {
 				if err != nil {
