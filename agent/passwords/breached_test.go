@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -74,10 +75,15 @@ func TestASortedFileIsSearched(t *testing.T) {
 }
 
 func TestPaddingIsNoBreach(t *testing.T) {
-	content := hashOf("padding") + ":0\n"
-	b, err := passwords.OpenBreached(put(t, content))
-	if err != nil || contains(t, b, "padding") {
-		t.Errorf("found, or %v", err)
+	in, _ := known(2000)
+	b, err := passwords.OpenBreached(put(t, regexp.MustCompile(`:\d+`).ReplaceAllString(list("\n", in...), ":0")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, password := range in {
+		if contains(t, b, password) {
+			t.Fatalf("%s is found", password)
+		}
 	}
 }
 
@@ -151,6 +157,17 @@ func TestWhatIsNoListIsRefused(t *testing.T) {
 	}
 	if _, err := passwords.OpenBreached(filepath.Join(t.TempDir(), "none")); err == nil || strings.Contains(err.Error(), "none") {
 		t.Errorf("a missing file: %v", err)
+	}
+}
+
+// TestAFileOutOfOrderIsRefused has one place out of order, between or within the places that are looked at.
+func TestAFileOutOfOrderIsRefused(t *testing.T) {
+	many, _ := known(20_000)
+	lines := slices.Collect(strings.Lines(list("\n", many...)))
+	for turn := 9_800; turn < 10_200; turn += 50 {
+		if _, err := passwords.OpenBreached(put(t, strings.Join(lines[turn:], "")+strings.Join(lines[:turn], ""))); err == nil {
+			t.Errorf("accepted, turned at line %d", turn)
+		}
 	}
 }
 

@@ -33,6 +33,9 @@ func TestWeak(t *testing.T) {
 		"abcdef-x9Q2":                        false, // five more
 		"abcdefx9Q2":                         false, // four more: five points
 		"abcdefx9Q":                          true,
+		"f9#kContoso":                        false, // what stands before a word counts too
+		"cntoso":                             true,
+		"ontoso12":                           true,
 		"Contoso":                            true,
 		"c0nt0$0":                            true,
 		"xContosox":                          true,
