@@ -40,6 +40,8 @@ func TestBareRefusalUnderAFineGrainedPolicy(t *testing.T) {
 		"readable, too short":       {strictPSO(true), reset("Aa7-ten-10"), writeback.PasswordTooShort, writeback.Detail{MinLength: 14}, false},
 		"readable, too simple":      {strictPSO(true), reset("allofthesearelower"), writeback.PasswordTooSimple, writeback.Detail{}, false},
 		"readable, holds the login": {strictPSO(true), reset("77-ALICE-is-here-77"), writeback.PasswordContainsName, writeback.Detail{}, false},
+		"readable, just long enough": {strictPSO(true), reset("Exactly-14-Aa7"), writeback.PasswordRefused,
+			writeback.Detail{HistoryLength: 10, Possible: []string{"in_history", "filter", "too_recent"}}, true},
 		"readable, reset too young": {strictPSO(true), reset("Quite-Fresh 2026!"), writeback.PasswordRefused,
 			writeback.Detail{HistoryLength: 10, Possible: []string{"in_history", "filter", "too_recent"}}, true},
 		"readable, change too young":                 {strictPSO(true), changeOf(adtest.CorpPassword, "Quite-Fresh 2026!"), writeback.PasswordTooRecent, writeback.Detail{}, true},
