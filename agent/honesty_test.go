@@ -103,6 +103,22 @@ func TestWhatTheBindShowedOutlivesTheProcess(t *testing.T) {
 	})
 }
 
+func TestAStopDoesNotEndTheSearch(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.loseAnswers(false)
+		request, token := w.ask(order{user: "alice"})
+		check(t, "delivery", unknown, w.deliver(token))
+		time.Sleep(10 * time.Minute)
+		w.restart()
+		if record := w.record(request); record.Settled {
+			t.Error("nobody goes on looking")
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		check(t, "audit", []audit.Kind{audit.KindIntent, audit.KindOutcome, audit.KindSettled}, w.auditKinds(request))
+	})
+}
+
 // A write that replication brought from another controller is somebody else's, even within our seconds: neither the time nor a bind has to tell.
 func TestAWriteMadeOnAnotherControllerIsNotOurs(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {

@@ -133,7 +133,9 @@ func TestAMessageThatDoesNotVerifyGetsSilence(t *testing.T) {
 		foreign.ContentType = "text/plain"
 		disposition := w.pipeline.Handle(t.Context(), foreign)
 		check(t, "content type", writeback.EnvelopeMalformed, disposition.Reason)
-		check(t, "counted", []writeback.Reason{writeback.EnvelopeBadSignature, writeback.EnvelopeMalformed}, w.recorder.discarded)
+		_, unforeseen := w.ask(order{user: "alice", verifyErr: errors.New("a key store that does not answer")})
+		check(t, "unforeseen", expect{Settlement: writeback.Discard, Reason: writeback.EnvelopeMalformed}, w.deliver(unforeseen))
+		check(t, "counted", []writeback.Reason{writeback.EnvelopeBadSignature, writeback.EnvelopeMalformed, writeback.EnvelopeMalformed}, w.recorder.discarded)
 		if results := w.results(); len(results) != 0 {
 			t.Errorf("%d results", len(results))
 		}
