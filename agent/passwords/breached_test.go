@@ -29,7 +29,7 @@ func known(n int) (in, absent []string) {
 func list(ends string, in ...string) string {
 	var lines []string
 	for i, password := range in {
-		lines = append(lines, fmt.Sprintf("%s:%d%s", hashOf(password), 1+i*i*i*i*i, ends))
+		lines = append(lines, fmt.Sprintf("%s:%d%s", hashOf(password), 1+i*i*i, ends))
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "")
