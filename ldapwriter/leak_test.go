@@ -1,6 +1,7 @@
 package ldapwriter_test
 
 import (
+	"context"
 	"io"
 	"runtime"
 	"strings"
@@ -47,4 +48,21 @@ func TestFailuresLeaveNothingBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, func() bool { return runtime.NumGoroutine() <= before })
+}
+
+// A request that is called off says nothing about the controller that was working on it.
+func TestACalledOffRequestIsNoFailure(t *testing.T) {
+	fake := startFake(t)
+	d := fake.directory(t)
+	person(t, d, "alice")
+	struck := make(chan string, 1)
+	remove := fake.fake.Inject(adtest.Fault{On: adtest.OnSearch, Effect: adtest.Hang, Struck: struck})
+	defer remove()
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { <-struck; cancel() }()
+	_, err := d.Resolve(ctx, writeback.Subject{Kind: writeback.ByUPN, Value: aliceLogin})
+	wantReason(t, err, writeback.DirectoryUnavailable)
+	if status := d.Status()[0]; status.LastError != "" || !status.LastErrorAt.IsZero() {
+		t.Errorf("a failure is held against the controller: %+v", status)
+	}
 }
