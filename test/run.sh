@@ -67,7 +67,7 @@ CGO_ENABLED=0 go build -o "$work/testsummary" ./internal/testsummary
 run_tests() {
 	# -count=1: without it unchanged packages would answer from the cache of an earlier run. Shuffling shows tests that
 	# lean on one another.
-	test/with-lab.sh go test -json -count=1 -shuffle=on -timeout=8m "${race[@]}" "${flags[@]}" "${packages[@]}" |
+	test/with-lab.sh go test -json -count=1 -shuffle=on -timeout=12m "${race[@]}" "${flags[@]}" "${packages[@]}" |
 		"$work/testsummary" "${not_run[@]}"
 }
 step "tests" run_tests
