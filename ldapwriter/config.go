@@ -117,16 +117,23 @@ func (c DomainConfig) withDefaults() (DomainConfig, error) {
 	orDefault(&c.ReadTimeout, DefaultReadTimeout)
 	orDefault(&c.WriteTimeout, DefaultWriteTimeout)
 
-	var faults []error
+	faults := c.check()
+	var err error
+	if c.binder, err = newBinder(c); err != nil {
+		faults = append(faults, err)
+	}
+	if c.Controllers, err = c.addresses(); err != nil {
+		faults = append(faults, err)
+	}
+	return c, errors.Join(faults...)
+}
+
+// check lists what is wrong with single fields.
+func (c DomainConfig) check() (faults []error) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if c.Name == "" {
 		fault("name is missing")
 	}
-	binder, err := newBinder(c)
-	if err != nil {
-		faults = append(faults, err)
-	}
-	c.binder = binder
 	switch c.PolicyHints {
 	case HintsRequire, HintsWarn, HintsAllow:
 	default:
@@ -151,12 +158,7 @@ func (c DomainConfig) withDefaults() (DomainConfig, error) {
 			fault("search base: %w", err)
 		}
 	}
-	controllers, err := c.addresses()
-	if err != nil {
-		faults = append(faults, err)
-	}
-	c.Controllers = controllers
-	return c, errors.Join(faults...)
+	return faults
 }
 
 func orDefault[T comparable](field *T, value T) {
