@@ -46,19 +46,35 @@ func TestAWrongBindPasswordIsTriedOnce(t *testing.T) {
 	}
 }
 
-// A controller that takes its time with the answer is no reason to send the password, which may be wrong, a second time.
+// A controller that takes its time with the answer is no reason to send a password that may be wrong a second time: one that was never
+// accepted, or that was called wrong since.
 func TestAWrongBindPasswordIsTriedOnceOnASlowController(t *testing.T) {
+	t.Parallel() // it waits
 	fake := startFake(t)
 	d := fake.directory(t, func(c *ldapwriter.DomainConfig) { c.BindPassword, c.DialTimeout = password("wrong"), 20*time.Second })
-	fake.fake.Inject(adtest.Fault{On: adtest.OnBind, Effect: adtest.Delay, For: 2500 * time.Millisecond})
-	var asking sync.WaitGroup
-	for range 8 {
-		asking.Go(func() { wantReason(t, resolveAlice(t, d), writeback.DirectoryAccessDenied) })
+	burst := func(when string) {
+		t.Helper()
+		slow := fake.fake.Inject(adtest.Fault{On: adtest.OnBind, Effect: adtest.Delay, For: 2500 * time.Millisecond})
+		defer slow()
+		before := fake.fake.Binds()
+		var asking sync.WaitGroup
+		for range 8 {
+			asking.Go(func() { wantReason(t, resolveAlice(t, d), writeback.DirectoryAccessDenied) })
+		}
+		asking.Wait()
+		if got := fake.fake.Binds() - before; got != 1 {
+			t.Errorf("%s: %d binds with a wrong password, want 1", when, got)
+		}
+		d.AgeFailures(time.Hour)
 	}
-	asking.Wait()
-	if got := fake.fake.Binds(); got != 1 {
-		t.Errorf("%d binds with a wrong password, want 1", got)
-	}
+	burst("never accepted")
+	fake.fake.SetPassword("writeback-svc", "wrong") // which is right for a while
+	person(t, d, "alice")
+	fake.fake.SetPassword("writeback-svc", "another 1357")
+	fake.fake.Disconnect()
+	wantReason(t, resolveAlice(t, d), writeback.DirectoryAccessDenied)
+	d.AgeFailures(time.Hour)
+	burst("called wrong since")
 }
 
 // Pauses grow: two tries within half an hour stay below every lockout threshold of three.
