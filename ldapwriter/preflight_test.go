@@ -89,10 +89,12 @@ func TestPreflightWarnings(t *testing.T) {
 		warnings  []string
 		later     bool
 	}{
-		"no hints, required":   {func(o *adtest.Options) { o.WithoutPolicyHints = true }, writeback.OpReset, ldapwriter.HintsRequire, writeback.DirectoryPolicyHintsMissing, nil, false},
-		"no hints, allowed":    {func(o *adtest.Options) { o.WithoutPolicyHints = true }, writeback.OpReset, ldapwriter.HintsAllow, writeback.ReasonOK, []string{"history_not_enforced"}, false},
-		"no hints, change":     {func(o *adtest.Options) { o.WithoutPolicyHints = true }, writeback.OpChange, ldapwriter.HintsRequire, writeback.ReasonOK, nil, false},
-		"young, reset":         {young, writeback.OpReset, ldapwriter.HintsRequire, writeback.ReasonOK, []string{"may_be_too_recent"}, true},
+		"no hints, required": {func(o *adtest.Options) { o.WithoutPolicyHints = true }, writeback.OpReset, ldapwriter.HintsRequire, writeback.DirectoryPolicyHintsMissing, nil, false},
+		"no hints, allowed":  {func(o *adtest.Options) { o.WithoutPolicyHints = true }, writeback.OpReset, ldapwriter.HintsAllow, writeback.ReasonOK, []string{"history_not_enforced"}, false},
+		"no hints, change":   {func(o *adtest.Options) { o.WithoutPolicyHints = true }, writeback.OpChange, ldapwriter.HintsRequire, writeback.ReasonOK, nil, false},
+		"young, reset":       {young, writeback.OpReset, ldapwriter.HintsRequire, writeback.ReasonOK, []string{"may_be_too_recent"}, true},
+		"young, reset, no hints": {func(o *adtest.Options) { young(o); o.WithoutPolicyHints = true }, writeback.OpReset, ldapwriter.HintsAllow, writeback.ReasonOK,
+			[]string{"history_not_enforced"}, false},
 		"young, change":        {young, writeback.OpChange, ldapwriter.HintsRequire, writeback.PasswordTooRecent, nil, true},
 		"young, unlock":        {young, writeback.OpUnlock, ldapwriter.HintsRequire, writeback.ReasonOK, nil, false},
 		"no descriptor":        {hide("nTSecurityDescriptor"), writeback.OpReset, ldapwriter.HintsRequire, writeback.ReasonOK, []string{"rights_unreadable", "policy_unreadable"}, false},
