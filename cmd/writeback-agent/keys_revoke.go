@@ -17,10 +17,10 @@ func newKeysRevoke() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use: "revoke KEY", Short: "Take a key out of use at once and for good", Args: exactly("the thumbprint of a key, or the beginning of one"),
-		Long: `Revokes any key that "keys list" shows, by its thumbprint or a beginning of it that fits no other: a portal's,
-wherever it is pinned, or one of this agent's own, which is deleted. A running agent takes it over without a
-restart; a request in hand is finished unless it has waited for a second. A revoked key never comes back. A key that
-nobody here knows yet can be revoked by its whole thumbprint.
+		Long: `Revokes any key that "keys list" shows, by its thumbprint or a beginning of it (six characters at least) that
+fits no other: a portal's, wherever it is pinned, or one of this agent's own, which is deleted. A running agent takes
+it over without a restart; a request in hand is finished unless it has waited for a second. A revoked key never comes
+back. A key that nobody here knows yet can be revoked by its whole thumbprint.
 
 The last key of its kind of this agent is not revoked before there is another one: run "keys rotate" first, then revoke
 the old keys, and hand the new set to the portals. A thumbprint that begins with "-" is written after "--".`,
@@ -43,6 +43,7 @@ func revoke(cmd *cobra.Command, prefix, reason string) error {
 	if err := work.notTheLast(id, now); err != nil {
 		return err
 	}
+	before := work.revokedAt(id)
 	if err := work.trust.Revoke(id, now, reason); err != nil {
 		return err
 	}
@@ -53,12 +54,29 @@ func revoke(cmd *cobra.Command, prefix, reason string) error {
 	if _, err := work.files.RemoveDead(work.cfg, now); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "The key %s is revoked.\n", id)
+	said := "is revoked."
+	if !before.IsZero() {
+		said = fmt.Sprintf("was revoked at %s already; its reason stays.", moment(before, ""))
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "The key %s %s\n", id, said)
 	if ends := work.endsOf(id); err == nil && ends != "" {
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), ends)
 	}
 	return work.end(err)
 }
+
+// revokedAt returns when a key was revoked; zero if it is not, or nobody knows.
+func (w *keyWork) revokedAt(id string) time.Time {
+	for _, revoked := range w.files.Trust.Revoked {
+		if revoked.ID == id {
+			return revoked.At
+		}
+	}
+	return time.Time{}
+}
+
+// shortestBeginning keeps a slip of the keyboard from taking a key out of use for good.
+const shortestBeginning = 6
 
 // find completes the beginning of a thumbprint.
 func (w *keyWork) find(prefix string) (string, error) {
@@ -77,7 +95,9 @@ func (w *keyWork) find(prefix string) (string, error) {
 	fits = slices.Compact(fits)
 	const whole = 43 // characters of a SHA-256 in base64url
 	switch {
-	case len(fits) == 1 && prefix != "":
+	case len(prefix) < shortestBeginning:
+		return "", unfound(fmt.Errorf("%q is too short: a revocation cannot be taken back", prefix))
+	case len(fits) == 1:
 		return fits[0], nil
 	case len(fits) == 0 && len(prefix) == whole:
 		return prefix, nil
@@ -89,7 +109,7 @@ func (w *keyWork) find(prefix string) (string, error) {
 
 func unfound(cause error) error {
 	return &writeback.Error{
-		Reason: writeback.AgentMisconfigured, Cause: cause, Hint: `Name a key as "writeback-agent keys list" shows it, or so much of it that it fits no other.`,
+		Reason: writeback.AgentMisconfigured, Cause: cause, Hint: `Name a key as "writeback-agent keys list" shows it, or so much of it, six characters at least, that it fits no other.`,
 	}
 }
 
