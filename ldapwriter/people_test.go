@@ -31,3 +31,12 @@ func TestPeople(t *testing.T) {
 	_, err = d.People(deadline(t), "other.example.com", "DC=other,DC=example,DC=com")
 	wantReason(t, err, writeback.AgentMisconfigured)
 }
+
+// TestPeopleAreFewOnEveryController: some do not keep to a size limit.
+func TestPeopleAreFewOnEveryController(t *testing.T) {
+	onEveryController(t, func(t *testing.T, c *controller) {
+		if found, err := c.directory(t).People(deadline(t), corp, "OU=Staff,DC=corp,DC=example,DC=com"); err != nil || len(found) != 2 {
+			t.Errorf("%d found, %v", len(found), err)
+		}
+	})
+}
