@@ -42,17 +42,13 @@ func TestVectorRunnersSeeEveryDifference(t *testing.T) {
 	folder, files := t.TempDir(), vectorFiles(t)
 	for name, file := range files {
 		for i, vector := range file["vectors"].([]any) {
-			expect := vector.(map[string]any)["expect"]
-			places := leaves(expect)
-			places[i%len(places)]()
+			alter(vector.(map[string]any), i)
 		}
 		text, err := json.Marshal(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
+		path := filepath.Join(folder, name)
+		check(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		check(t, os.WriteFile(path, text, 0o600))
 	}
 	for name, script := range vectorRunners() {
 		t.Run(name, func(t *testing.T) {
@@ -64,6 +60,16 @@ func TestVectorRunnersSeeEveryDifference(t *testing.T) {
 			}
 		})
 	}
+}
+
+// alter makes another value of the i-th of an expectation. Where nothing is expected, as of keys that must be refused, one key is.
+func alter(vector map[string]any, i int) {
+	places := leaves(vector["expect"])
+	if len(places) == 0 {
+		vector["expect"] = []any{map[string]any{"kid": "x", "use": "sig", "alg": "ES256"}}
+		return
+	}
+	places[i%len(places)]()
 }
 
 // runVectors runs one runner over a folder and makes sure that it left no vector out.
@@ -95,15 +101,18 @@ func runVectors(t *testing.T, language, script, folder string, files map[string]
 	return steps
 }
 
-// vectorFiles reads all files of vectors, by name.
+// vectorFiles reads all files of vectors, by their names below the folder.
 func vectorFiles(t *testing.T) map[string]map[string]any {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(vectorFolder, "*.json"))
-	if err != nil || len(paths) < 3 {
-		t.Fatalf("no vectors: %v, %v", paths, err)
+	tokens, err := filepath.Glob(filepath.Join(vectorFolder, "*.json"))
+	check(t, err)
+	keys, err := filepath.Glob(filepath.Join(vectorFolder, "keys", "*.json"))
+	check(t, err)
+	if len(tokens) < 6 || len(keys) < 1 {
+		t.Fatalf("too few vectors: %v, %v", tokens, keys)
 	}
 	files := make(map[string]map[string]any)
-	for _, path := range paths {
+	for _, path := range slices.Concat(tokens, keys) {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -112,7 +121,9 @@ func vectorFiles(t *testing.T) map[string]map[string]any {
 		if err := json.Unmarshal(text, &file); err != nil {
 			t.Fatal(err)
 		}
-		files[filepath.Base(path)] = file
+		name, err := filepath.Rel(vectorFolder, path)
+		check(t, err)
+		files[filepath.ToSlash(name)] = file
 	}
 	return files
 }

@@ -21,6 +21,9 @@ const (
 // errNotCanonical is why a key is refused whose numbers are not written as RFC 7518 says.
 var errNotCanonical = errors.New("a number of the key is not base64url in its one canonical form")
 
+// errOtherSuite is why a key is left out of its set: it is of a suite, or for a use, that this version does not know.
+var errOtherSuite = errors.New("is not known")
+
 // jwkFile is what we write beside the key's own members: RFC 7517 names, and two of our own.
 type jwkFile struct {
 	Created int64  `json:"iat,omitempty"`   // when the key was made; private keys only
@@ -90,7 +93,10 @@ func encodeJWK(public PublicKey, material any, more jwkFile) ([]byte, error) {
 }
 
 // ParsePublicKeys reads a public JWK or a JWK Set. Each key must state use and alg; a stated kid must be the thumbprint. Private key
-// material is refused: whoever hands over a private key by mistake should hear of it.
+// material is refused: whoever hands over a private key by mistake should hear of it. A key that stands twice counts once.
+//
+// Keys of a set whose alg or use is not known are left out, so that keys of a new suite can be handed over beside the old ones. Where no other is
+// left, and for a key that stands alone, it is an error that names the alg or use.
 func ParsePublicKeys(text []byte) ([]PublicKey, error) {
 	members, err := parseKeyText(text)
 	if err != nil {
@@ -124,25 +130,50 @@ func parseKeyList(list rawValue) ([]PublicKey, error) {
 		return nil, errors.New("JWK Set: holds no key")
 	}
 	keys := make([]PublicKey, 0, len(elements))
+	var leftOut []error
 	for i, element := range elements {
-		members, err := parseKeyText(element)
-		if err != nil {
-			return nil, err
+		key, err := parseKeyOfSet(element)
+		if err == nil {
+			keys, err = addKey(keys, key)
 		}
-		key, err := parsePublicKey(members)
-		if err != nil {
+		switch {
+		case errors.Is(err, errOtherSuite):
+			leftOut = append(leftOut, fmt.Errorf("key %d: %w", i+1, err))
+		case err != nil:
 			return nil, fmt.Errorf("JWK Set: key %d: %w", i+1, err)
 		}
-		if slices.ContainsFunc(keys, func(k PublicKey) bool { return k.id == key.id && k.row.use != key.row.use }) {
-			return nil, fmt.Errorf("JWK Set: key %s is there for two uses", key.id)
-		}
-		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("JWK Set: no key is left: %w", errors.Join(leftOut...))
+	}
+	return keys, nil
+}
+
+func parseKeyOfSet(text rawValue) (PublicKey, error) {
+	members, err := parseKeyText(text)
+	if err != nil {
+		return PublicKey{}, err
+	}
+	return parsePublicKey(members)
+}
+
+// addKey adds a key that is not there yet. One for two uses or of two agents is refused: nobody could say what it is for.
+func addKey(keys []PublicKey, key PublicKey) ([]PublicKey, error) {
+	i := slices.IndexFunc(keys, func(k PublicKey) bool { return k.id == key.id })
+	switch {
+	case i < 0:
+		return append(keys, key), nil
+	case keys[i].row.use != key.row.use:
+		return nil, fmt.Errorf("%s is there for two uses", key.id)
+	case keys[i].agent != key.agent:
+		return nil, fmt.Errorf("%s is there for the agents %q and %q", key.id, keys[i].agent, key.agent)
 	}
 	return keys, nil
 }
 
 func parsePublicKey(members object) (PublicKey, error) {
-	for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
+	// Before anything else is looked at: priv is the private half in keys of suites to come (kty AKP).
+	for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"} {
 		if _, found := members.get(private); found {
 			return PublicKey{}, errors.New("JWK: this is a private key; hand over only the exported public one")
 		}
@@ -203,12 +234,9 @@ func parseJWK(members object, private bool) (algorithm, jose.JSONWebKey, error) 
 	if f.fault != nil {
 		return algorithm{}, jose.JSONWebKey{}, fmt.Errorf("JWK: %w", f.fault)
 	}
-	row, known := lookup(Algorithm(alg))
-	if !known {
-		return algorithm{}, jose.JSONWebKey{}, fmt.Errorf("JWK: alg %.32q is not known", alg)
-	}
-	if row.use != Use(use) {
-		return algorithm{}, jose.JSONWebKey{}, fmt.Errorf("JWK: alg %s needs use %q", alg, row.use)
+	row, err := findRow(Use(use), alg)
+	if err != nil {
+		return algorithm{}, jose.JSONWebKey{}, fmt.Errorf("JWK: %w", err)
 	}
 	own, err := ownMembers(members, row, private)
 	defer clear(own)
@@ -220,6 +248,20 @@ func parseJWK(members object, private bool) (algorithm, jose.JSONWebKey, error) 
 		return algorithm{}, jose.JSONWebKey{}, errors.New("JWK: not a key of its alg")
 	}
 	return row, parsed, nil
+}
+
+// findRow finds the row of an alg, whose use must be the one stated.
+func findRow(use Use, alg string) (algorithm, error) {
+	row, known := lookup(Algorithm(alg))
+	switch {
+	case !known:
+		return algorithm{}, fmt.Errorf("alg %.32q %w", alg, errOtherSuite)
+	case use != UseSign && use != UseSeal:
+		return algorithm{}, fmt.Errorf("use %.32q %w", string(use), errOtherSuite)
+	case row.use != use:
+		return algorithm{}, fmt.Errorf("alg %s needs use %q", alg, row.use)
+	}
+	return row, nil
 }
 
 // ownMembers keeps only what makes the key itself: RFC 7517 says that members nobody understands are ignored, and go-jose would read

@@ -139,6 +139,9 @@ func LoadPublicKeys(path string) ([]PublicKey, error) {
 		return nil, keyFault("Make sure that the file can be read.", err)
 	}
 	keys, err := ParsePublicKeys(text)
+	if errors.Is(err, errOtherSuite) {
+		return nil, keyFault("Have keys of the suite ec-1 or rsa-1 made and exported, or install a version that knows the others.", fmt.Errorf("%s: %w", path, err))
+	}
 	if err != nil {
 		return nil, keyFault("Export the public keys again (keys export).", fmt.Errorf("%s: %w", path, err))
 	}

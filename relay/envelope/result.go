@@ -280,9 +280,19 @@ func readCount(f *fields, name string) int {
 func readTime(f *fields, name string) *time.Time {
 	text := f.text(name, form{1, 64, areOfNames})
 	parsed, err := time.Parse(time.RFC3339, text)
-	if err != nil {
+	if err != nil || !isInFull(text) {
 		f.fail(name, errors.New("is not an RFC 3339 time"))
 		return nil
 	}
 	return &parsed
+}
+
+// isInFull refuses what [time.Parse] takes beyond RFC 3339: an hour of one digit, a fraction without digits, and offsets that no zone has.
+func isInFull(text string) bool {
+	const seconds = len("2006-01-02T15:04:05")
+	if text[seconds-6] != ':' || text[seconds-3] != ':' || text[seconds] == '.' && !isDigit(text[seconds+1]) {
+		return false
+	}
+	end := len(text)
+	return text[end-1] == 'Z' || text[end-5:end-3] <= "23" && text[end-2:] <= "59"
 }

@@ -55,7 +55,7 @@ func (m *maker) acceptedRequests() []recipe {
 	} else {
 		recipes = append(recipes, m.acceptedCurve()...)
 	}
-	return append(recipes, m.acceptedTimes()...)
+	return append(append(recipes, m.acceptedTimes()...), m.longestHeader())
 }
 
 func (m *maker) acceptedSubjects() []recipe {

@@ -102,6 +102,7 @@ func TestKeyVectorsAreTheOnesDescribedHere(t *testing.T) {
 	m := &keyMaker{t: t}
 	m.acceptedKeys()
 	m.rejectedForms()
+	m.rejectedSets()
 	m.rejectedPoints()
 	m.rejectedModuli()
 	m.rejectedHalves()
@@ -193,7 +194,50 @@ func (m *keyMaker) acceptedKeys() {
 	m.accept("es256-leading-zero", "x begins with a zero byte, which stays: a coordinate is always 32 bytes long.", m.of(zero, false), zero)
 	m.accept("no-kid", "kid may be left out: the thumbprint names the key.", m.of(curve, false, leavingOut("kid")), curve)
 	m.accept("foreign-members", "Members that are no part of the key are ignored (RFC 7517 section 4).", m.of(curve, false, setting("x5c", []string{"AAAA"}), setting("key_ops", []string{"verify"}), setting("note", 1)), curve)
+	m.acceptedSets(curve, sealing)
 	m.accept("set", "A JWK Set (RFC 7517 section 5), as an agent exports it.", `{"keys":[`+m.of(curve, false, setting("agent", agentName))+`,`+m.of(sealing, false, setting("agent", agentName))+`]}`, curve, sealing)
+}
+
+// setOf writes a JWK Set.
+func setOf(keys ...string) string { return `{"keys":[` + strings.Join(keys, ",") + `]}` }
+
+// keyOfTomorrow is a key of a suite that nobody here knows.
+const keyOfTomorrow = `{"kty":"AKP","alg":"HPKE-7","use":"enc","kid":"tomorrow","pub":"AAAA","agent":"` + agentName + `","more":{"a":[null,-1.5e3]}}`
+
+// acceptedSets are about what a set may hold beside good keys that each stand there once.
+func (m *keyMaker) acceptedSets(curve, sealing envelope.PrivateKey) {
+	good, other := m.of(curve, false), m.of(sealing, false)
+	m.accept("set-with-alg-of-tomorrow", "An alg that nobody knows: this key is left out, whatever else it holds, and the others are used.", setOf(good, keyOfTomorrow, other), curve, sealing)
+	m.accept("set-with-use-of-tomorrow", "A use that nobody knows: this key is left out.", setOf(m.of(sealing, false, setting("use", "wrap")), good), curve)
+	m.accept("set-with-alg-not-ours", "A key for RS256, which no suite has, is left out in the same way.", setOf(m.of(rsaKey(m.t, envelope.PS256, 0), false, setting("alg", "RS256")), good), curve)
+	m.accept("set-twice", "A key that stands twice counts once.", setOf(good, other, good), curve, sealing)
+	m.accept("set-of-64", "The greatest number of keys; all but one are left out.", setOf(good, strings.Repeat(keyOfTomorrow+",", 62)+keyOfTomorrow), curve)
+	m.accept("set-six-levels", "Six levels of objects and arrays, the greatest number, in a member that nobody knows.", setOf(m.of(curve, false, setting("note", levels(3)))), curve)
+}
+
+// levels is an array in an array and so on.
+func levels(n int) json.RawMessage {
+	return json.RawMessage(strings.Repeat("[", n) + strings.Repeat("]", n))
+}
+
+func (m *keyMaker) rejectedSets() {
+	key, sealing := signingKey(m.t), sealingKey(m.t)
+	good, other := m.of(key, false), m.of(sealing, false)
+	m.refuse("set-empty", "A JWK Set without a key.", setOf())
+	m.refuse("set-with-one-bad", "A JWK Set whose second key is bad: none of it is taken.", setOf(good, `{"kty":"EC"}`))
+	m.refuse("set-with-one-off-the-curve", "The second key is of a known alg and not on the curve: none is taken.", setOf(good, m.of(sealing, false, leavingOut("kid"), func(k map[string]any) { k["y"] = flip(k["y"].(string)) })))
+	m.refuse("set-with-use-not-of-alg", "The second key is for a use that there is, and that its alg does not have: none is taken.", setOf(good, m.of(sealing, false, setting("use", "sig"))))
+	m.refuse("set-with-alg-number", "The second key has an alg that is no text: none is taken.", setOf(good, m.of(sealing, false, setting("alg", 7))))
+	m.refuse("set-with-null", "null in the place of a key.", setOf(good, "null"))
+	m.refuse("set-two-uses", "One key for two uses.", setOf(good, m.of(key, false, setting("use", "enc"), setting("alg", "ECDH-ES"))))
+	m.refuse("set-two-agents", "One key of two agents.", setOf(m.of(key, false, setting("agent", agentName)), m.of(key, false, setting("agent", "corp/dc-host-2"))))
+	m.refuse("set-of-tomorrow", "No key of a known alg is left.", setOf(keyOfTomorrow))
+	m.refuse("set-of-65", "A key too many.", setOf(good, strings.Repeat(keyOfTomorrow+",", 63)+keyOfTomorrow))
+	m.refuse("set-seven-levels", "A level too many.", setOf(m.of(key, false, setting("note", levels(4)))))
+	m.refuse("set-private-of-tomorrow", "A private key of an alg that nobody knows: whoever hands it over should hear of it.", setOf(good, other, strings.Replace(keyOfTomorrow, `"pub"`, `"priv":"AAAA","pub"`, 1)))
+	m.refuse("set-private", "The second key is private.", setOf(good, m.of(sealing, true)))
+	m.refuse("alone-of-tomorrow", "A key of an alg that nobody knows, alone: there is nothing to leave it out of.", keyOfTomorrow)
+	m.refuse("alone-use-of-tomorrow", "A key for a use that nobody knows, alone.", m.of(key, false, setting("use", "wrap")))
 }
 
 // coordinate returns x of a key on P-256.
@@ -225,9 +269,6 @@ func (m *keyMaker) rejectedForms() {
 	m.refuse("rsa-for-es256", "An RSA key for ES256.", m.of(modulus, false, setting("alg", "ES256")))
 	m.refuse("curve-for-ps256", "A key on P-256 for PS256.", m.of(key, false, setting("alg", "PS256")))
 	m.refuse("kty-not-of-the-members", "kty is RSA, the members are those of P-256.", m.of(key, false, setting("kty", "RSA")))
-	m.refuse("set-empty", "A JWK Set without a key.", `{"keys":[]}`)
-	m.refuse("set-with-one-bad", "A JWK Set whose second key is bad: none of it is taken.", `{"keys":[`+good+`,{"kty":"EC"}]}`)
-	m.refuse("set-two-uses", "One key for two uses.", `{"keys":[`+good+`,`+m.of(key, false, setting("use", "enc"), setting("alg", "ECDH-ES"))+`]}`)
 	m.refuse("private-where-public", "A private key on P-256 where public ones belong.", m.of(key, true))
 	m.refuse("private-rsa-where-public", "A private RSA key where public ones belong.", m.of(modulus, true))
 	m.refuse("private-prime-where-public", "A public RSA key with one of its primes.", m.of(modulus, true, leavingOut("d"), leavingOut("q"), leavingOut("dp"), leavingOut("dq"), leavingOut("qi")))

@@ -21,7 +21,7 @@ func (m *maker) rejectedRequests() []recipe {
 	var recipes []recipe
 	for _, group := range [][]recipe{
 		m.rejectedTokens(), m.rejectedHeaders(), m.rejectedSignatures(), m.rejectedIdentities(), m.rejectedJSON(), m.rejectedClaims(), m.rejectedTimes(),
-		m.rejectedEncryption(), m.rejectedKeyAgreement(), m.rejectedPlaintexts(), m.rejectedContent(),
+		m.rejectedEncryption(), m.rejectedKeyAgreement(), m.rejectedPlaintexts(), m.rejectedContent(), m.rejectedBorders(),
 	} {
 		recipes = append(recipes, group...)
 	}

@@ -29,7 +29,7 @@ func (m *maker) portalTrust() portalTrust {
 // resultDraft is a result before it is signed.
 type resultDraft struct {
 	header, claims map[string]any
-	raw            []byte // in the place of the claims
+	rawHeader, raw []byte // in the place of header and claims
 	key            envelope.PrivateKey
 }
 
@@ -44,7 +44,8 @@ type resultRecipe struct {
 
 // results makes the result vectors. The portal waits for the same request in all of them.
 func (m *maker) results() []resultVector {
-	recipes := append(m.acceptedResults(), m.rejectedResults()...)
+	recipes := append(m.acceptedResults(), m.acceptedResultForms()...)
+	recipes = append(append(recipes, m.rejectedResults()...), m.rejectedResultForms()...)
 	if m.suite == "ec-1" {
 		recipes = append(recipes, resultRecipe{
 			name: "result-r-leading-zero", description: "r begins with a zero byte.", token: m.signedUntil(m.agentSigning, func(s []byte) bool { return s[0] == 0 }),
@@ -90,6 +91,9 @@ func (m *maker) signResult(draft *resultDraft) []byte {
 	must(m.t, err)
 	claims, err := json.Marshal(draft.claims)
 	must(m.t, err)
+	if draft.rawHeader != nil {
+		header = draft.rawHeader
+	}
 	if draft.raw != nil {
 		claims = draft.raw
 	}

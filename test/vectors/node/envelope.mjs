@@ -32,21 +32,22 @@ function refuse(step, reason, answered, read) {
   }
 }
 
-function demand(condition, what) {
+export function demand(condition, what) {
   if (!condition) throw new Bad(what)
 }
 
 // Forms of strings: least and greatest length in bytes of UTF-8, and the characters.
 const ID = [22, 64, /^[A-Za-z0-9_-]*$/]
 const THUMBPRINT = [43, 43, /^[A-Za-z0-9_-]*$/]
-const NAME = [1, 128, /^[A-Za-z0-9_.:/+-]*$/]
+export const NAME = [1, 128, /^[A-Za-z0-9_.:/+-]*$/]
+const TIME = [1, 64, /^[A-Za-z0-9_.:/+-]*$/]
 const METHOD = [1, 32, /^[A-Za-z0-9_.:/+-]*$/]
 const ENTRY = [1, 16384, /^[A-Za-z0-9_.-]*$/]
 const PRINTABLE = /^(?!.*\ufffd)[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$/u
 const OPERATOR = [1, 256, PRINTABLE]
 const USER = [1, 1024, PRINTABLE]
 
-function asText(value, [least, greatest, allowed]) {
+export function asText(value, [least, greatest, allowed]) {
   demand(typeof value === 'string' && !halfPair(value), 'not a text')
   const length = Buffer.byteLength(value)
   demand(length >= least && length <= greatest && allowed.test(value), 'not of its form')
@@ -63,7 +64,7 @@ function asBool(value) {
   return value
 }
 
-function asObject(value) {
+export function asObject(value) {
   demand(value instanceof Map, 'not an object')
   return value
 }
@@ -74,7 +75,7 @@ function asTexts(value, greatest, form) {
   return value
 }
 
-function need(members, name) {
+export function need(members, name) {
   demand(members.has(name), `${name} is missing`)
   return members.get(name)
 }
@@ -84,7 +85,7 @@ const strangers = (members, known) => [...members.keys()].some((name) => !known.
 // Tokens.
 
 // unbase64 decodes base64url in its one canonical form.
-function unbase64(text) {
+export function unbase64(text) {
   const bytes = Buffer.from(text, 'base64url')
   demand(bytes.toString('base64url') === text, 'not canonical base64url')
   return bytes
@@ -290,7 +291,9 @@ function readDetail(members) {
 }
 
 function asTime(value) {
-  demand(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(asText(value, NAME)), 'not an RFC 3339 time')
+  const [, moment] = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/.exec(asText(value, TIME)) ?? []
+  const read = new Date(`${moment}Z`) // makes another day of one that there is not
+  demand(!Number.isNaN(read.getTime()) && read.toISOString().startsWith(moment), 'not an RFC 3339 time')
   return value
 }
 

@@ -3,6 +3,8 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { judgeTimes, match, openSealed, Refused, verifyRequest, verifyResult } from './envelope.mjs'
+import { readPrivate, readPublic } from './keys.mjs'
+import { Bad } from './strictjson.mjs'
 
 function runRequest(vector, trust) {
   const { claims, entries } = verifyRequest(vector.token, trust)
@@ -12,6 +14,20 @@ function runRequest(vector, trust) {
 
 function runResult(vector, trust) {
   return { result: match(verifyResult(vector.token, trust), vector.request) }
+}
+
+function runKeys(vector) {
+  try {
+    return (vector.private ? readPrivate : readPublic)(vector.text).map(({ kid, use, alg }) => ({ kid, use, alg }))
+  } catch (fault) {
+    if (!(fault instanceof Bad)) throw fault
+    return []
+  }
+}
+
+function runner({ trust }) {
+  if (!trust) return runKeys
+  return trust.agents ? runResult : runRequest
 }
 
 function observe(run, vector, trust) {
@@ -26,10 +42,11 @@ function observe(run, vector, trust) {
 
 const folder = process.argv[2]
 let steps = 0
-for (const name of fs.readdirSync(folder).filter((file) => file.endsWith('.json')).sort()) {
+const names = ['', 'keys/'].flatMap((below) => fs.readdirSync(path.join(folder, below)).map((file) => below + file))
+for (const name of names.filter((file) => file.endsWith('.json')).sort()) {
   const file = JSON.parse(fs.readFileSync(path.join(folder, name), 'utf8'))
   if (file.format !== 1) throw new Error(`${name}: format ${file.format}`)
-  const run = file.trust.agents ? runResult : runRequest
+  const run = runner(file)
   for (const vector of file.vectors) {
     const got = observe(run, vector, file.trust)
     const same = isDeepStrictEqual(got, vector.expect)

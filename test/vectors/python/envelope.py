@@ -3,6 +3,7 @@
 Needs python3-cryptography. It is written to be compared with the document, for the test vectors; it does not erase secrets.
 """
 import base64
+import datetime
 import functools
 import hashlib
 import re
@@ -52,6 +53,7 @@ def _all(pattern):
 ID = 22, 64, _all(r"[A-Za-z0-9_-]")
 THUMBPRINT = 43, 43, _all(r"[A-Za-z0-9_-]")
 NAME = 1, 128, _all(r"[A-Za-z0-9_.:/+-]")
+TIME = 1, 64, _all(r"[A-Za-z0-9_.:/+-]")
 METHOD = 1, 32, _all(r"[A-Za-z0-9_.:/+-]")
 OPERATOR = 1, 256, _printable
 USER = 1, 1024, _printable
@@ -380,10 +382,16 @@ def read_detail(members):
     if "hint" in members:
         detail["hint"] = as_text(members["hint"], NAME)
     if "retry_after" in members:
-        detail["retry_after"] = as_text(members["retry_after"], NAME)
-        if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", detail["retry_after"]):
-            raise Bad("not an RFC 3339 time")
+        detail["retry_after"] = as_time(members["retry_after"])
     return detail
+
+
+def as_time(value):
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)", as_text(value, TIME))
+    if not found:
+        raise Bad("not an RFC 3339 time")
+    datetime.datetime.fromisoformat(found[1])  # that there is such a day
+    return value
 
 
 def match(result, request):

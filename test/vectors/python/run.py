@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from envelope import Refused, judge_times, match, open_sealed, verify_request, verify_result
+from keys import read_private, read_public
 
 
 def run_request(vector, trust):
@@ -16,6 +17,20 @@ def run_result(vector, trust):
     return {"result": match(verify_result(vector["token"], trust), vector["request"])}
 
 
+def run_keys(vector, _):
+    read = read_private if vector.get("private") else read_public
+    try:
+        return [{name: key[name] for name in ("kid", "use", "alg")} for key in read(vector["text"])]
+    except ValueError:
+        return []
+
+
+def runner(file):
+    if "trust" not in file:
+        return run_keys
+    return run_result if "agents" in file["trust"] else run_request
+
+
 def observe(run, vector, trust):
     try:
         return run(vector, trust)
@@ -26,14 +41,13 @@ def observe(run, vector, trust):
 
 def main(folder):
     steps = 0
-    for path in sorted(Path(folder).glob("*.json")):
+    for path in sorted(Path(folder).rglob("*.json")):
         file = json.loads(path.read_text("utf-8"))
         if file["format"] != 1:
             raise SystemExit(f"{path}: format {file['format']}")
-        run = run_result if "agents" in file["trust"] else run_request
         for vector in file["vectors"]:
-            got, steps = observe(run, vector, file["trust"]), steps + 1
-            print("ok" if got == vector["expect"] else "not ok", steps, "-", path.name + "/" + vector["name"])
+            got, steps = observe(runner(file), vector, file.get("trust")), steps + 1
+            print("ok" if got == vector["expect"] else "not ok", steps, "-", path.relative_to(folder).as_posix() + "/" + vector["name"])
             if got != vector["expect"]:
                 print("# expected", json.dumps(vector["expect"]))
                 print("# found", json.dumps(got))
