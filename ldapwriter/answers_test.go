@@ -122,18 +122,21 @@ func TestMustChangeWhereHintsAreConfused(t *testing.T) {
 		name   string
 		mode   ldapwriter.HintsMode
 		policy adtest.Policy
+		hidden string // attribute that may not be read
 		must   bool
 		want   writeback.Reason
 		writes int
 	}{
-		{"required", ldapwriter.HintsRequire, adtest.Policy{}, true, writeback.DirectoryPolicyHintsMissing, 0},
-		{"warn", ldapwriter.HintsWarn, adtest.Policy{}, true, writeback.ReasonOK, 1},
-		{"really too young", ldapwriter.HintsWarn, adtest.Policy{MinAge: 48 * 3600e9}, true, writeback.PasswordTooRecent, 0},
-		{"age reached", ldapwriter.HintsAllow, adtest.Policy{MinAge: 3600e9}, true, writeback.ReasonOK, 1},
-		{"no must-change", ldapwriter.HintsWarn, adtest.Policy{}, false, writeback.PasswordTooRecent, 0},
+		{"required", ldapwriter.HintsRequire, adtest.Policy{}, "", true, writeback.DirectoryPolicyHintsMissing, 0},
+		{"warn", ldapwriter.HintsWarn, adtest.Policy{}, "", true, writeback.ReasonOK, 1},
+		{"really too young", ldapwriter.HintsWarn, adtest.Policy{MinAge: 48 * 3600e9}, "", true, writeback.PasswordTooRecent, 0},
+		{"age reached", ldapwriter.HintsAllow, adtest.Policy{MinAge: 3600e9}, "", true, writeback.ReasonOK, 1},
+		{"no must-change", ldapwriter.HintsWarn, adtest.Policy{}, "", false, writeback.PasswordTooRecent, 0},
+		{"age not known", ldapwriter.HintsAllow, adtest.Policy{MinAge: 48 * 3600e9}, "minPwdAge", true, writeback.PasswordTooRecent, 0},
+		{"time not known", ldapwriter.HintsAllow, adtest.Policy{MinAge: 48 * 3600e9}, "pwdLastSet", true, writeback.PasswordTooRecent, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			fake := startFake(t, func(o *adtest.Options) { o.Domain.Policy = row.policy })
+			fake := startFake(t, func(o *adtest.Options) { o.Domain.Policy, o.Unreadable = row.policy, []string{row.hidden} })
 			d := fake.directory(t, func(c *ldapwriter.DomainConfig) { c.PolicyHints = row.mode })
 			account := person(t, d, "alice")
 			fake.fake.Inject(confused)

@@ -116,11 +116,11 @@ func hintsHint(cause error) string {
 
 // confusesHints recognises a fault of Samba (seen with 4.24): under policy hints it takes pwdLastSet=0 for the time the new password is
 // set, finds it before the current one, and refuses every must-change reset as "too young", whatever the minimum age. It is that fault,
-// and not the age, where the policy that applies is known and the age has been reached.
+// and not the age, where the policy that applies and the password's time are known and the age has been reached.
 func (c *controller) confusesHints(ctx context.Context, refusal error, account writeback.Account, change writeback.Change) bool {
 	if change.Operation != writeback.OpReset || !change.MustChange || writeback.ReasonOf(refusal) != writeback.PasswordTooRecent {
 		return false
 	}
 	seen, err := c.look(ctx, query{base: guidDN(account.GUID)}, append(policyQuestion(), "pwdLastSet"))
-	return err == nil && seen.policy.known && seen.youngUntil().IsZero()
+	return err == nil && seen.policy.known && seen.entry.GetEqualFoldAttributeValue("pwdLastSet") != "" && seen.youngUntil().IsZero()
 }
