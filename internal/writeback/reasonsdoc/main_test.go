@@ -46,11 +46,12 @@ func wordsInSource(t *testing.T, root string) []string {
 	literal := regexp.MustCompile(`Detail\{Hint: "(\w+)"\}`)
 	var words []string
 	for _, room := range []string{"agent", "internal/app", "internal/writeback", "ldapwriter"} {
-		err := filepath.WalkDir(filepath.Join(root, room), func(path string, entry fs.DirEntry, err error) error {
+		files := os.DirFS(filepath.Join(root, room))
+		err := fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 				return err
 			}
-			source, err := os.ReadFile(path)
+			source, err := fs.ReadFile(files, path)
 			for _, pattern := range []*regexp.Regexp{constant, literal} {
 				for _, match := range pattern.FindAllStringSubmatch(string(source), -1) {
 					words = append(words, match[1])
