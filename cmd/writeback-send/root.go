@@ -20,13 +20,13 @@ and waits for the signed answer.
 What stays the same from call to call fits into a profile, a JSON file:
 
   {
-    "issuer": "https://portal.example.com",
+    "issuer": "portal",
     "group": "corp",
     "key": "portal.jwk",
     "agents": ["agent.jwks"],
     "connection_string_file": "servicebus.secret",
     "requests_queue": "writeback-requests",
-    "results_queue": "portal-results"
+    "results_queue": "writeback-results-portal"
   }
 
 Paths are relative to the profile. Flags win over the profile.
