@@ -150,6 +150,17 @@ func TestARefusalThatAnswersARepetitionIsFoundOut(t *testing.T) {
 			check(t, "delivery", expect{writeback.Complete, writeback.NotWritten, writeback.PasswordInHistory, false}, w.deliver(token))
 		})
 	})
+	t.Run("two of other people", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.directory.write = func(func()) error {
+				w.directory.edit("alice", func(a *account) { a.set("other"); a.set("third") })
+				return inHistory
+			}
+			_, token := w.ask(order{user: "alice"})
+			check(t, "delivery", expect{writeback.Complete, writeback.NotWritten, writeback.PasswordInHistory, false}, w.deliver(token))
+			check(t, "binds with a password that cannot be proven", 0, w.directory.probes)
+		})
+	})
 }
 
 func TestLaterRequestsWaitForAnOpenOutcome(t *testing.T) {
