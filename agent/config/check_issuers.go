@@ -28,7 +28,7 @@ func (c checker) issuers(cfg *Config) {
 }
 
 func (c checker) issuer(path string, issuer *Issuer) {
-	c.name(member(path, "id"), issuer.ID, idRule())
+	c.name(member(path, "id"), issuer.ID, issuerRule())
 	if issuer.ID != "" || issuer.ResultsQueue != "" {
 		c.name(member(path, "results_queue"), issuer.ResultsQueue, queueRule())
 	}

@@ -26,6 +26,14 @@ func idRule() rule {
 	}
 }
 
+// issuerRule is that of the protocol: whatever "iss" can be can be configured.
+func issuerRule() rule {
+	return rule{
+		regexp.MustCompile(`^[A-Za-z0-9._:/+-]{1,128}$`),
+		"Use what the portal writes as iss: up to 128 letters, digits, dots, hyphens, underscores, colons, slashes and plus signs.",
+	}
+}
+
 // queueRule is Service Bus' own for the names of queues.
 func queueRule() rule {
 	return rule{
@@ -48,9 +56,10 @@ func netBIOSRule() rule {
 	}
 }
 
+// methodRule is that of the protocol's "amr".
 func methodRule() rule {
 	return rule{
-		regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$`),
+		regexp.MustCompile(`^[A-Za-z0-9._:/+-]{1,32}$`),
 		"Use values of the registry of authentication methods (RFC 8176), for example otp or hwk.",
 	}
 }
