@@ -72,7 +72,7 @@ func keyFiles(ts *testscript.TestScript, directory, use string) []string {
 
 // TestAnAgentThatMakesNoSenseIsNotTakenForNone: the change may count in it or not, and that is what the administrator hears.
 func TestAnAgentThatMakesNoSenseIsNotTakenForNone(t *testing.T) {
-	folder, err := os.MkdirTemp("", "keys") // t.TempDir is too long for a socket
+	folder, err := os.MkdirTemp("", "keys") //nolint:usetesting // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
