@@ -48,7 +48,7 @@ type checking struct {
 func (c *checking) load(context.Context) check.Finding {
 	cfg, err := Load(c.path)
 	if errors.As(err, &c.faults) {
-		return check.Failed(fmt.Sprintf("%d faulty settings, listed below", len(c.faults.List)), "Correct them; config.example.yaml explains every setting.")
+		return check.Failed(fmt.Sprintf("faulty, see below (%d)", len(c.faults.List)), "Correct them; config.example.yaml explains every setting.")
 	}
 	if err != nil {
 		return failure(err)
