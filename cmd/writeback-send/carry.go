@@ -23,8 +23,8 @@ func newCarry() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "carry", Short: "Take a request token made elsewhere to the agents, and print the result token", Args: noArguments,
 		Long: `Takes a request token, made by any program, from the standard input to the agents' queue, waits on the session that the token
-names, and prints the first result token that comes for it. The profile needs no keys: connection_string_file, requests_queue and
-results_queue are enough.
+names, and prints the first result token that comes for it. It waits until 75 seconds after the request's expiry, when no answer is
+to be expected any more. The profile needs no keys: connection_string_file, requests_queue and results_queue are enough.
 
 The result is not verified here: whoever made the request has the keys, and must. A session is used by one carry at a time.
 
@@ -47,6 +47,7 @@ Exit codes:
 		},
 	}
 	link.registerQueues(cmd)
+	link.waitInFull(cmd)
 	cmd.Flags().StringVar(&path, "token-file", "", "`file` with the request token; default: the standard input")
 	return cmd
 }

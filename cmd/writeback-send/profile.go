@@ -58,6 +58,13 @@ func (c *connection) registerQueues(cmd *cobra.Command) {
 	flags.DurationVar(&c.timeout, "timeout", time.Minute, "how long to wait for the answer")
 }
 
+// waitInFull makes the time to wait as long as an answer may come, which the request itself says and [requester.Carry] heeds.
+func (c *connection) waitInFull(cmd *cobra.Command) {
+	const longerThanAnyRequest = 24 * time.Hour
+	c.timeout = longerThanAnyRequest
+	cmd.Flags().Lookup("timeout").DefValue = "until 75 s after the request's expiry"
+}
+
 // resolve joins profile and flags and says in one go what is missing of all a portal needs.
 func (c *connection) resolve() (profile, error) {
 	joined, err := c.join()

@@ -178,8 +178,27 @@ func install(t *testing.T, suite string) *installation {
 	} else {
 		in.makeRSAKeys(t)
 	}
+	in.addKeys(t)
 	in.startAgent(t)
 	return in
+}
+
+// addKeys adds to the agent's exported keys one of a suite that no sender knows, which is left out, and a key once more, which counts once.
+func (in *installation) addKeys(t *testing.T) {
+	t.Helper()
+	path := filepath.Join(in.site.Folder, "portal", "agents.jwks")
+	text, err := os.ReadFile(path)
+	check(t, err)
+	var set struct {
+		Keys []map[string]any `json:"keys"`
+	}
+	check(t, json.Unmarshal(text, &set))
+	agent := lab.Group + "/" + lab.AgentName
+	set.Keys = append(set.Keys, set.Keys...)
+	set.Keys = append(set.Keys, map[string]any{"kty": "AKP", "alg": "HPKE-7", "use": "enc", "kid": "tomorrow", "pub": "AAAA", "agent": agent})
+	text, err = json.Marshal(set)
+	check(t, err)
+	check(t, os.WriteFile(path, text, 0o600))
 }
 
 // makeRSAKeys makes the agent's keys and another one of the portal's, as their commands do with --suite rsa-1.

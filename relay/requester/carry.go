@@ -24,8 +24,11 @@ type CarryConfig struct {
 	NewConn func(ctx context.Context) (net.Conn, error)
 }
 
+// longestLife bounds what a token may say of its own life: no agent serves one that lives for longer.
+const longestLife = time.Hour
+
 // Carry takes a request token, made by any program, to the agents, and returns the first result token that comes for it. It waits until
-// ctx ends, or until no agent can serve the request any more. It is the transport for programs that have no AMQP.
+// ctx ends, or until 75 s after the token's expiry, when no answer is to be expected any more. It is the transport for programs that have no AMQP.
 //
 // The result is not verified: whoever made the request holds the keys to do that, and must. Carry receives on the session that the token
 // names as its claim "reply"; results for other requests in that session are lost, so each token needs a session of its own, or one
@@ -35,6 +38,9 @@ func Carry(ctx context.Context, config CarryConfig, token []byte) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
+	left := min(max(0, time.Until(peeked.ExpiresAt)), longestLife)
+	ctx, cancel := context.WithTimeout(ctx, left+answerMargin)
+	defer cancel()
 	portal, err := servicebus.DialPortal(ctx, servicebus.PortalConfig{
 		ConnectionString: config.ConnectionString, ResultsConnectionString: config.ResultsConnectionString,
 		RequestsQueue: config.RequestsQueue, ResultsQueue: config.ResultsQueue, Session: peeked.Session,
@@ -44,12 +50,9 @@ func Carry(ctx context.Context, config CarryConfig, token []byte) ([]byte, error
 		return nil, err
 	}
 	defer hangUp(ctx, portal)
-	left := max(0, time.Until(peeked.ExpiresAt))
 	if err := portal.SendRequest(ctx, peeked.ID, peeked.Operation, token, left+queueMargin); err != nil {
 		return nil, &ExchangeError{RequestID: peeked.ID, Kind: ErrNotConfirmed, Cause: err}
 	}
-	ctx, cancel := context.WithTimeout(ctx, left+answerMargin)
-	defer cancel()
 	return resultFor(ctx, portal, peeked.ID)
 }
 

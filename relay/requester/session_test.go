@@ -2,9 +2,11 @@ package requester_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/password-writeback/writeback/internal/writeback"
@@ -133,6 +135,24 @@ func TestCarryTakesATokenThereAndAResultBack(t *testing.T) {
 	if _, err := requester.Carry(ctx, config, []byte("noise")); writeback.ReasonOf(err) != writeback.EnvelopeMalformed {
 		t.Errorf("noise: %v", err)
 	}
+}
+
+// Nobody is there to answer: the token itself says how long that takes to be sure of, however long the caller would wait.
+func TestCarryWaitsAsLongAsAnAnswerMayCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, b := newNetwork(t), newBus(t)
+		portal := n.client()
+		defer portal.Close(t.Context())
+		prepared, err := portal.PrepareReset(reset)
+		must(t, err)
+		started, want := time.Now(), time.Until(prepared.Claims.ExpiresAt)+75*time.Second
+		_, err = requester.Carry(t.Context(), requester.CarryConfig{
+			ConnectionString: b.connection, RequestsQueue: requestsQueue, ResultsQueue: resultsQueue, NewConn: b.Dial,
+		}, prepared.Token)
+		if waited := time.Since(started); !errors.Is(err, requester.ErrNoAnswer) || waited < want || waited > want+5*time.Second { // a good-bye
+			t.Errorf("after %s, want %s: %v", waited, want, err)
+		}
+	})
 }
 
 // leave puts something that is no answer into the reply session of a request.

@@ -19,9 +19,9 @@ class Reset {
     static String b64(String text) { return b64(text.getBytes(UTF_8)); }
     static String b64(byte[] data) { return Base64.getUrlEncoder().withoutPadding().encodeToString(data); }
     static byte[] unb64(String text) { return Base64.getUrlDecoder().decode(text); }
-    static java.math.BigInteger number(String text) { return new java.math.BigInteger(1, unb64(text)); }
     static byte[] random(int length) { byte[] data = new byte[length]; new SecureRandom().nextBytes(data); return data; }
     static Signature ps256() throws Exception { var made = Signature.getInstance("RSASSA-PSS"); made.setParameter(PS256); return made; }
+    static java.math.BigInteger number(String text) { return new java.math.BigInteger(1, unb64(text)); }
     static RSAPublicKeySpec rsa(Map<String, String> jwk) { return new RSAPublicKeySpec(number(jwk.get("n")), number(jwk.get("e"))); }
 
     static String seal(Map<String, String> jwk, byte[] plaintext) throws Exception {
@@ -40,7 +40,7 @@ class Reset {
         String[] part = result.split("\\.", -1);
         for (String text : part) if (!b64(unb64(text)).equals(text)) throw new SignatureException("not base64url as it has to be");
         Map<String, String> header = members(new String(unb64(part[0]), UTF_8)), answer = members(new String(unb64(part[1]), UTF_8));
-        var key = keys.stream().filter(k -> k.get("alg").equals("PS256") && k.get("kid").equals(header.get("kid"))).findAny().orElseThrow();
+        var key = keys.stream().filter(k -> k.get("alg").equals("PS256") && k.get("use").equals("sig") && k.get("kid").equals(header.get("kid"))).findAny().orElseThrow();
         Signature signature = ps256();
         signature.initVerify(KeyFactory.getInstance("RSA").generatePublic(rsa(key)));
         signature.update((part[0] + "." + part[1]).getBytes(UTF_8));
@@ -57,12 +57,12 @@ class Reset {
         Path path = Path.of(args[0]).toAbsolutePath();
         Map<String, String> profile = members(Files.readString(path)), own = members(Files.readString(path.resolveSibling(profile.get("key"))));
         var agents = new Scanner(path.resolveSibling(profile.get("agents").replaceAll("[\\[\\]\\s\"]", ""))); // one file with all of the group
-        var keys = agents.findAll("\\{[^{}]*}").map(k -> members(k.group())).filter(k -> k.get("agent").startsWith(profile.get("group") + "/")).toList();
+        var keys = agents.findAll("\\{[^{}]*}").map(k -> members(k.group())).distinct().filter(k -> k.get("agent").startsWith(profile.get("group") + "/")).toList();
         String password = new String(System.in.readAllBytes(), UTF_8).replaceFirst("\r?\n\\z", "");
         String jti = b64(random(16)), same = json("'jti':'%s','iss':'%s','aud':'%s','op':'reset'", jti, profile.get("issuer"), profile.get("group"));
         String text = "%-4096s".formatted(json("{%s,'user':{'upn':%s},'password':%s}", same, quote(args[1]), quote(password))); // its length tells nothing
         var sealed = new StringJoiner(",");
-        for (var key : keys) if (key.get("alg").equals("RSA-OAEP-256")) sealed.add(json("'%s':'%s'", key.get("kid"), seal(key, text.getBytes(UTF_8))));
+        for (var key : keys) if (key.get("alg").equals("RSA-OAEP-256") && key.get("use").equals("enc")) sealed.add(json("'%s':'%s'", key.get("kid"), seal(key, text.getBytes(UTF_8))));
         long now = System.currentTimeMillis() / 1000;
         String input = b64(json("{'typ':'writeback-request+jwt','alg':'PS256','kid':'%s'}", own.get("kid"))) + "." + b64(json(
             "{%s,'iat':%d,'exp':%d,'auth_time':%d,'amr':['otp'],'act':{'kind':'self'},'reply':'%s','sealed':{%s}}", same, now, now + 60, now, b64(random(16)), sealed));

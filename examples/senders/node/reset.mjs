@@ -64,13 +64,13 @@ const password = utf8.decode(fs.readFileSync(0)).replace(/\r?\n$/, '')
 const same = { jti: b64(crypto.randomBytes(16)), iss: profile.issuer, aud: profile.group, op: 'reset' }
 const text = Buffer.from(JSON.stringify({ ...same, user: { upn }, password }))
 const plaintext = Buffer.concat([text, Buffer.alloc((512 - (text.length % 512)) % 512, ' ')]) // so that its length tells nothing
-const sealed = Object.fromEntries(keys.filter((key) => key.alg === 'ECDH-ES').map((key) => [key.kid, seal(key, plaintext)]))
+const sealed = Object.fromEntries(keys.filter((key) => key.alg === 'ECDH-ES' && key.use === 'enc').map((key) => [key.kid, seal(key, plaintext)]))
 const iat = Math.floor(Date.now() / 1000)
 const claims = { ...same, iat, exp: iat + 60, act: { kind: 'self' }, auth_time: iat, amr: ['otp'], reply: b64(crypto.randomBytes(16)), sealed }
 const token = sign(read(profile.key), claims)
 try {
   const result = execFileSync('writeback-send', ['carry', '--profile', profilePath], { input: token, encoding: 'utf8' }).trim()
-  const { outcome, reason, detail = {} } = verify(result, token, claims, keys.filter((key) => key.alg === 'ES256'))
+  const { outcome, reason, detail = {} } = verify(result, token, claims, keys.filter((key) => key.alg === 'ES256' && key.use === 'sig'))
   console.log(`${outcome}: ${reason}`, JSON.stringify(detail))
   process.exitCode = { written: 0, not_written: 1 }[outcome] ?? 3
 } catch (fault) {

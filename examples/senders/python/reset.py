@@ -66,11 +66,11 @@ def ask(path, upn, password):
     plaintext = json.dumps({**same, "user": {"upn": upn}, "password": password}).encode()
     plaintext += b" " * (-len(plaintext) % 512)  # so that its length tells nothing
     claims = {**same, "iat": now, "exp": now + 60, "act": {"kind": "self"}, "auth_time": now, "amr": ["otp"], "reply": b64(os.urandom(16)),
-              "sealed": {key["kid"]: seal(key, plaintext) for key in keys if key["alg"] == "ECDH-ES"}}
+              "sealed": {key["kid"]: seal(key, plaintext) for key in keys if (key["alg"], key["use"]) == ("ECDH-ES", "enc")}}  # others are left out
     token = sign(read(profile["key"]), claims)
     carried = subprocess.run(["writeback-send", "carry", "--profile", path], input=token, stdout=subprocess.PIPE, text=True)
     try:
-        return verify(carried.stdout.strip(), token, claims, {key["kid"]: key for key in keys if key["alg"] == "ES256"})
+        return verify(carried.stdout.strip(), token, claims, {key["kid"]: key for key in keys if (key["alg"], key["use"]) == ("ES256", "sig")})
     except Exception as fault:  # whatever is wrong with an answer, it is as if none had come
         return "unknown", repr(fault), {}
 
