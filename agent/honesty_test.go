@@ -43,6 +43,17 @@ func TestWhatAnotherAgentMayHaveWrittenIsNotCalledNotWritten(t *testing.T) {
 		"out of scope stays out of scope": {order{user: "alice"}, 2, func(w *world, _ writeback.Request) {
 			w.guard.account = writeback.NewError(writeback.PolicyOutOfScope, nil)
 		}, expect{writeback.Complete, writeback.NotWritten, writeback.PolicyOutOfScope, false}},
+		"a malformed ping writes nothing": {
+			order{operation: writeback.OpPing, verifyErr: writeback.NewError(writeback.EnvelopeMalformed, nil), signed: true}, 2, nil,
+			expect{writeback.Complete, writeback.NotWritten, writeback.RequestExpired, false},
+		},
+		"a check newer than this agent writes nothing": {
+			order{user: "alice", operation: writeback.OpCheck, verifyErr: writeback.NewError(writeback.RequestUnsupported, nil), signed: true}, 2, nil,
+			expect{writeback.Complete, writeback.NotWritten, writeback.RequestExpired, false},
+		},
+		"an operation newer than this agent": {
+			order{user: "alice", operation: "enrol", verifyErr: writeback.NewError(writeback.RequestUnsupported, nil), signed: true}, 2, nil, maybe,
+		},
 		"a ping writes nothing": {
 			order{operation: writeback.OpPing, openErr: notForUs}, writeback.NotForUsDeliveries, nil,
 			expect{writeback.Complete, writeback.NotWritten, writeback.RequestExpired, false},

@@ -195,7 +195,8 @@ func (p *Pipeline) expired(claims writeback.Claims) bool {
 }
 
 // tooLate answers an expired request that this agent did not write: another agent may have, so the password's own time decides
-// between "not written" and "unknown". What cannot be opened here, or asks for what only a newer agent knows, stays unknown.
+// between "not written" and "unknown". What cannot be opened here, or asks for what only a newer agent knows, stays unknown. Who asks for what
+// writes nothing is told so, whatever else may be wrong with the request.
 func (p *Pipeline) tooLate(ctx context.Context, j *job) *ending {
 	if end := p.tooOld(j); end != nil {
 		return end

@@ -57,9 +57,6 @@ func (w *world) ask(o order) (writeback.Request, []byte) {
 	if o.operator != "" {
 		request.Actor = writeback.Actor{Kind: writeback.ActorAdmin, ID: o.operator}
 	}
-	if o.verifyErr != nil { // the operation is the last claim that is believed
-		request.Operation = ""
-	}
 	token := w.envelope.put("token-"+n, sealed{request: request, password: o.password, old: o.old, verifyErr: o.verifyErr, openErr: o.openErr, signed: o.signed})
 	return request, token
 }

@@ -40,6 +40,9 @@ func readClaims(f *fields, claims *writeback.Claims) (sealed object, err error) 
 	claims.NotBefore, claims.AuthTime = f.optionalSeconds("nbf"), f.optionalSeconds("auth_time")
 	claims.Methods = f.texts("amr", maxMethods, methodForm())
 	operation := writeback.Operation(f.text("op", nameForm()))
+	if operation.Known() { // also of a request that is refused: one that writes nothing is answered otherwise once it has expired
+		claims.Operation = operation
+	}
 	actor, actorErr := readActor(f)
 	sealed = readEntries(f)
 	if f.fault == nil && !claims.ExpiresAt.After(claims.IssuedAt) {
@@ -54,7 +57,7 @@ func readClaims(f *fields, claims *writeback.Claims) (sealed object, err error) 
 	if !operation.Known() {
 		return nil, fault(writeback.RequestUnsupported, "unknown operation %.32q", operation)
 	}
-	claims.Operation, claims.Actor = operation, actor
+	claims.Actor = actor
 	return sealed, actorErr
 }
 

@@ -170,6 +170,37 @@ func TestRejectedKeys(t *testing.T) {
 	}
 }
 
+// Whoever can use none of the keys hears which there were, and what to do.
+func TestKeysThatAreLeftOutAreNamedWhereNoneRemains(t *testing.T) {
+	tomorrow := `{"kty":"AKP","use":"enc","alg":"HPKE-7","pub":"AAAA"}`
+	wrapping := `{` + rfcPoint + `,"use":"wrap","alg":"ECDH-ES"}`
+	good := `{` + rfcPoint + `,"use":"enc","alg":"ECDH-ES"}`
+	path := filepath.Join(t.TempDir(), "agents.jwks")
+	for name, c := range map[string]struct {
+		text string
+		says []string
+	}{
+		"alone": {tomorrow, []string{`"HPKE-7"`}},
+		"a set": {`{"keys":[` + tomorrow + `,` + wrapping + `]}`, []string{`"HPKE-7"`, `"wrap"`}},
+	} {
+		must(t, os.WriteFile(path, []byte(c.text), 0o600))
+		_, err := envelope.LoadPublicKeys(path)
+		var fault *writeback.Error
+		if !errors.As(err, &fault) || !strings.Contains(fault.Hint, "ec-1") {
+			t.Errorf("%s: %v has no remedy", name, err)
+		}
+		for _, says := range c.says {
+			if err != nil && !strings.Contains(err.Error(), says) {
+				t.Errorf("%s: %v does not name %s", name, err, says)
+			}
+		}
+	}
+	must(t, os.WriteFile(path, []byte(`{"keys":[`+tomorrow+`,`+good+`]}`), 0o600))
+	if keys, err := envelope.LoadPublicKeys(path); err != nil || len(keys) != 1 {
+		t.Errorf("beside a good one: %v, %v", keys, err)
+	}
+}
+
 func TestAKeyFileIsForItsOwnerOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "portal.jwk")
 	key := signingKey(t)

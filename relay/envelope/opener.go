@@ -84,7 +84,8 @@ type Verified struct {
 	answerable bool
 }
 
-// Claims returns the signed half of the request. After an error of Verify only what Answerable promises is there.
+// Claims returns the signed half of the request. After an error of Verify only what Answerable promises is there for certain, and the times and the
+// operation where they could be read.
 func (v Verified) Claims() writeback.Claims { return v.claims }
 
 // Answerable reports whether a result can be sent: the signature is good, and issuer, audience, id, reply session and digest are known.

@@ -375,3 +375,27 @@ func TestATokenIsKnownByItsShape(t *testing.T) {
 		}
 	}
 }
+
+// What a refused request asks for decides what its expiry means: nobody can have written for a ping.
+func TestARefusedRequestSaysWhatItAskedFor(t *testing.T) {
+	w := newWorld(t)
+	for name, c := range map[string]struct {
+		edit func(*envelopetest.Draft)
+		want writeback.Operation
+	}{
+		"exp before iat":     {all(asOperation(writeback.OpPing, ""), claim("exp", int64(1))), writeback.OpPing},
+		"an unknown claim":   {all(asOperation(writeback.OpCheck, ""), claim("new", 1)), writeback.OpCheck},
+		"an unknown op":      {claim("op", "enrol"), ""},
+		"an op of no form":   {claim("op", "ping\n"), ""},
+		"an op of no string": {claim("op", 1), ""},
+	} {
+		draft := w.portal.Draft()
+		c.edit(draft)
+		token, err := w.portal.Token(draft)
+		must(t, err)
+		verified, err := w.opener.Verify(token)
+		if err == nil || !verified.Answerable() || verified.Claims().Operation != c.want {
+			t.Errorf("%s: %q, want %q (%v)", name, verified.Claims().Operation, c.want, err)
+		}
+	}
+}

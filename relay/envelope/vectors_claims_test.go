@@ -47,6 +47,7 @@ func (m *maker) rejectedActors() []recipe {
 		{name: "actor-self-with-id", description: "A person for the own account has no operator id.", edit: claim("act", map[string]any{"kind": "self", "id": "x"})},
 		{name: "actor-admin-without-id", description: "An operator has an id.", edit: claim("act", map[string]any{"kind": "admin"})},
 		{name: "actor-id-line-end", description: "A line end in an id that is written into logs.", edit: claim("act", map[string]any{"kind": "admin", "id": "a\nb"})},
+		{name: "actor-id-replacement-character", description: "U+FFFD in an id.", edit: claim("act", map[string]any{"kind": "admin", "id": "a\ufffdb"})},
 		{name: "actor-member-unknown", description: "A member that act does not have.", edit: claim("act", map[string]any{"kind": "admin", "id": "x", "on_behalf": "y"})},
 		{name: "actor-id-long", description: "257 bytes.", edit: claim("act", map[string]any{"kind": "admin", "id": strings.Repeat("a", 257)})},
 		{name: "methods-string", description: "amr is a string.", edit: claim("amr", "otp")},

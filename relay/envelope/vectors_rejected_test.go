@@ -111,7 +111,10 @@ func (m *maker) rejectedSignatures() []recipe {
 		{name: "signature-long", description: "A zero byte behind the signature.", token: signatureBytes(m.t, func(s []byte) []byte { return append(s, 0) })},
 		{name: "signature-zero", description: "All bytes are 0.", token: signatureBytes(m.t, func(s []byte) []byte { return make([]byte, len(s)) })},
 		{name: "claims-changed", description: "One character of the claims was changed after signing.", token: parts(func(p []string) { p[1] = flip(p[1]) })},
-		{name: "claims-base64-line-end", description: "A line end inside the claims, which lenient decoders skip.", token: parts(func(p []string) { p[1] = p[1][:4] + "\n" + p[1][4:] })},
+		{name: "claims-base64-line-end", description: "A line end inside the claims, which lenient decoders skip, and signed so.", token: func(good []byte) []byte {
+			split := strings.Split(string(good), ".")
+			return m.signText(split[0]+"."+split[1][:4]+"\n"+split[1][4:], m.portalKey)
+		}},
 		{name: "claims-base64-padded", description: "The claims are padded with =, and signed so.", edit: claim("act", json.RawMessage(`{"kind":"self"}`)), token: func(good []byte) []byte {
 			return m.signText(string(good[:bytes.LastIndexByte(good, '.')])+"=", m.portalKey)
 		}},

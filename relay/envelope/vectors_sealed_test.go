@@ -234,6 +234,7 @@ func (m *maker) rejectedContent() []recipe {
 		{name: "user-string", description: "user is a string.", edit: inner("user", "a@b")},
 		{name: "user-value-empty", description: "An empty name.", edit: user("upn", "")},
 		{name: "user-nul", description: "U+0000 in a name.", edit: user("upn", "a\x00b")},
+		{name: "user-replacement-character", description: "U+FFFD in a name: it stands where somebody's decoder gave up, and names nobody.", edit: user("upn", "a\ufffdb")},
 		{name: "user-long", description: "1,025 bytes.", edit: user("upn", strings.Repeat("a", 1025))},
 		{name: "password-number", description: "A password that is a number.", edit: inner("password", 12345678)},
 		{name: "password-null", description: "null.", edit: inner("password", nil)},
