@@ -61,6 +61,9 @@ func TestKeyVectors(t *testing.T) {
 			if diff := cmp.Diff(vector.Expect, got); diff != "" {
 				t.Errorf("%s: %v (-file +code):\n%s", vector.Description, err, diff)
 			}
+			if len(vector.Expect) == 0 && err == nil {
+				t.Errorf("%s: no key, and no error", vector.Description)
+			}
 		})
 	}
 	if rejected := len(file.Vectors) - accepted; file.Format != 1 || accepted < 10 || rejected < 40 {
