@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/password-writeback/writeback/internal/dpapi"
 	"github.com/password-writeback/writeback/internal/secret"
 )
 
@@ -28,7 +29,7 @@ func (e *fileError) Error() string { return e.problem }
 type access func(path string, info fs.FileInfo) *fileError
 
 // ReadSecret reads a secret file: at most 64 KiB, one trailing newline removed, never empty. On unix it refuses a file that
-// others than its owner may read. Errors never repeat the path, which may be a secret in the wrong place; the caller names
+// others than its owner may read; on Windows the file may be protected by internal/dpapi, which its first bytes say. Errors never repeat the path, which may be a secret in the wrong place; the caller names
 // the field. The caller destroys the secret.
 func ReadSecret(path string) (secret.Value, error) {
 	value, err := readSecret(path)
@@ -39,7 +40,7 @@ func ReadSecret(path string) (secret.Value, error) {
 }
 
 func readSecret(path string) (secret.Value, error) {
-	content, err := readBounded(path, maxSecretSize, private)
+	content, err := readHidden(path)
 	if err != nil {
 		return secret.Value{}, err
 	}
@@ -48,6 +49,35 @@ func readSecret(path string) (secret.Value, error) {
 		return secret.Value{}, &fileError{"the secret file is empty", "Write the secret into it, as a single line."}
 	}
 	return secret.New(trimmed), nil
+}
+
+// readHidden reads what stands in a file that holds a secret, or what was protected to stand in it.
+func readHidden(path string) ([]byte, error) {
+	content, err := readBounded(path, maxSecretSize, private)
+	if err != nil || !dpapi.IsProtected(content) {
+		return content, err
+	}
+	plain, err := dpapi.Unprotect(secret.New(content), dpapi.Configuration)
+	if err != nil {
+		return nil, unprotectable(err)
+	}
+	defer plain.Destroy()
+	return plain.Reveal(), nil
+}
+
+// unprotectable names the remedy for a protected file that does not open.
+func unprotectable(err error) *fileError {
+	const again = `Protect the secret again, on this host: writeback-agent secrets protect FILE`
+	switch {
+	case errors.Is(err, dpapi.ErrNotWindows):
+		return &fileError{
+			"the secret file is protected for a Windows host (DPAPI)",
+			"Write the secret itself into a file with mode 0600, or hand it over as a systemd credential (credential:NAME).",
+		}
+	case errors.Is(err, dpapi.ErrDamaged):
+		return &fileError{"the protected secret file (DPAPI) is damaged", again}
+	}
+	return &fileError{"the protected secret file does not open: " + err.Error(), again}
 }
 
 // ReadKeytab reads a keytab as [ReadSecret] reads a secret, every byte of it. The caller destroys it.
@@ -60,7 +90,7 @@ func ReadKeytab(path string) (secret.Value, error) {
 }
 
 func readKeytab(path string) (secret.Value, error) {
-	content, err := readBounded(path, maxSecretSize, private)
+	content, err := readHidden(path)
 	if err == nil && len(content) == 0 {
 		err = &fileError{"the keytab is empty", "Make it anew: docs/operations.md shows how."}
 	}

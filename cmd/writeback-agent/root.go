@@ -94,7 +94,7 @@ The portal gets a signed answer with the exact reason.`,
 	}
 	root.PersistentFlags().StringP("config", "c", config.DefaultPath(), "configuration `file`")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err, cmd.CommandPath()} })
-	root.AddCommand(newRun(), newStatus(), newCheck(), newKeys(), newState(), newConfig(), newVersion())
+	root.AddCommand(newRun(), newStatus(), newCheck(), newKeys(), newSecrets(), newState(), newConfig(), newVersion())
 	return root
 }
 

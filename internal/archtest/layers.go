@@ -27,17 +27,20 @@ func layers() []layer {
 	return []layer{
 		// Leaves: they import nothing of ours, or the leaf before them.
 		{dir: "internal/secret"},
+		{dir: "internal/dpapi", may: []string{"internal/secret"}},
 		{dir: "internal/writeback", may: []string{"internal/secret"}},
 		{dir: "internal/writeback/...", may: vocabulary},
 		{dir: "internal/logging", may: vocabulary},
 
 		// Rooms. The Pipeline may use its own rooms, which never look back at it.
+		{dir: "agent/config", may: with(vocabulary, []string{"agent/...", "internal/dpapi"}), never: []string{"agent"}, andTests: standIns},
 		{dir: "agent", may: with(vocabulary, []string{"agent/..."}), andTests: standIns},
 		{dir: "agent/...", may: with(vocabulary, []string{"agent/..."}), never: []string{"agent"}, andTests: standIns},
 		// The Loop knows neither broker nor crypto; brokers and crypto do not know the Loop.
 		{dir: "relay", may: vocabulary, andTests: with(standIns, []string{"relay/..."})},
 		{dir: "relay/emulator/...", may: []string{"relay/emulator/...", "internal/secret"}, andTests: with(vocabulary, []string{"relay/..."})},
 		{dir: "relay/envelope/envelopetest", may: with(vocabulary, []string{"relay/envelope"})},
+		{dir: "relay/envelope", may: with(vocabulary, []string{"internal/dpapi"}), andTests: with(standIns, []string{"relay/..."})},
 		{dir: "relay/...", may: with(vocabulary, []string{"relay/envelope", "relay/servicebus"}), andTests: with(standIns, []string{"relay/..."})},
 		{dir: "ldapwriter/adtest/...", may: with(vocabulary, []string{"ldapwriter/..."}), andTests: standIns},
 		{dir: "ldapwriter/kerberos", may: vocabulary},
@@ -51,7 +54,7 @@ func layers() []layer {
 		{dir: "internal/lab/...", may: with(everything, standIns, []string{"internal/lab/..."})},
 		{dir: "internal/e2e/...", may: with(everything, standIns)},
 		{dir: "cmd/writeback-lab/...", may: with(everything, standIns, []string{"cmd/writeback-lab/..."})},
-		{dir: "cmd/writeback-agent/...", may: with(everything, []string{"cmd/writeback-agent/..."}), never: standIns, andTests: standIns},
+		{dir: "cmd/writeback-agent/...", may: with(everything, []string{"cmd/writeback-agent/...", "internal/dpapi"}), never: standIns, andTests: standIns},
 		{dir: "cmd/writeback-send/...", may: with(everything, []string{"cmd/writeback-send/..."}), never: standIns, andTests: standIns},
 
 		// For tests and for the build.

@@ -38,6 +38,9 @@ func libraries() []library {
 		{prefix: "github.com/prometheus/client_golang", owners: []string{"agent/status"}},
 		{prefix: "github.com/spf13/cobra", owners: []string{"cmd/..."}},
 		{prefix: "golang.org/x/term", owners: []string{"cmd/..."}},
+		// DPAPI and access lists in internal/dpapi, the lock of a file in agent/audit, the room on a disk in internal/app, and the
+		// service itself.
+		{prefix: "golang.org/x/sys/windows", owners: []string{"internal/dpapi", "agent/audit", "internal/app", "installer/...", "cmd/writeback-agent/..."}},
 
 		// How logrus may be used is a rule of its own.
 		{prefix: "github.com/sirupsen/logrus", owners: anywhere},

@@ -11,22 +11,6 @@ import (
 	"github.com/password-writeback/writeback/relay/envelope"
 )
 
-func TestKeyFilesOnWindowsAreForFew(t *testing.T) {
-	// The SID of TrustedInstaller is the same on every Windows: it checks the derivation.
-	if got, want := envelope.ServiceSID("TrustedInstaller"), "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"; got != want {
-		t.Errorf("SID %s, want %s", got, want)
-	}
-	service := envelope.ServiceSID("writeback-agent")
-	for directory, want := range map[bool]string{
-		false: "D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;" + service + ")(A;;FA;;;S-1-5-21-1-2-3-1001)",
-		true:  "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;" + service + ")(A;OICI;FA;;;S-1-5-21-1-2-3-1001)",
-	} {
-		if got := envelope.PrivateSDDL("S-1-5-21-1-2-3-1001", directory); got != want {
-			t.Errorf("directory %t: %s, want %s", directory, got, want)
-		}
-	}
-}
-
 func TestWhatRootMakesBelongsToTheAgent(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give files away")

@@ -1,4 +1,4 @@
-package envelope
+package dpapi
 
 import (
 	"crypto/sha1" //nolint:gosec // the form of a service's SID, which protects nothing
@@ -11,9 +11,9 @@ import (
 // serviceName is the name under which the agent is a Windows service; its account is NT SERVICE\writeback-agent.
 const serviceName = "writeback-agent"
 
-// privateSDDL is the access list of keys on Windows, in SDDL (MS-DTYP 2.5.1): nothing is inherited from above (P); the system, the
-// administrators, the agent's service and user, the SID of the account that makes it, have all rights; nobody else has any. A directory hands the
-// list down to what is made in it (OICI).
+// privateSDDL is the access list of protected files and their directories, in SDDL (MS-DTYP 2.5.1): nothing is inherited from above (P); the
+// system, the administrators, the agent's service and user, the SID of the account that makes it, have all rights; nobody else has any. A
+// directory hands the list down to what is made in it (OICI).
 func privateSDDL(user string, directory bool) string {
 	flags := ""
 	if directory {
