@@ -43,6 +43,8 @@ type Agent struct {
 	log     logrus.FieldLogger
 	secrets secrets
 	keyring *keyring
+	now     func() time.Time // by which the intake is closed and opened after a part of this host was set back
+	space   func(folder string) (diskSpace, error)
 
 	board     *health.Board
 	counters  *status.Counters
@@ -64,7 +66,7 @@ type Agent struct {
 // New opens everything the agent of a configuration from [Load] owns on this host: keys, ledger, audit, status socket. It contacts neither the queue nor
 // any controller, so that an agent starts, and says what is wrong, also while they are away.
 func New(ctx context.Context, cfg *config.Config, options Options) (*Agent, error) {
-	a := &Agent{cfg: cfg, version: options.Version, since: time.Now().UTC()}
+	a := &Agent{cfg: cfg, version: options.Version, since: time.Now().UTC(), now: time.Now, space: spaceOf}
 	var err error
 	a.log, err = logging.New(a.secrets.writer(options.Log), logging.Options{Level: cfg.Log.Level, Format: cfg.Log.Format})
 	if err != nil {

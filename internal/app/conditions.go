@@ -38,11 +38,12 @@ func (a *Agent) monitor(ctx context.Context) {
 	}
 }
 
-// judge brings the conditions of relay, outbox, domains and issuers up to date.
+// judge brings the conditions of relay, outbox, disk, domains, keys, lists and issuers up to date.
 func (a *Agent) judge() {
 	stats := a.loop.Stats()
 	a.judgeRelay(stats)
 	a.judgeOutbox(stats)
+	a.judgeDisk()
 	a.judgeDomains()
 	a.judgeKeys()
 	a.judgeLists()

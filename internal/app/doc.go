@@ -7,6 +7,7 @@
 //	keys.go, keys_describe.go      what this host knows about keys, for the agent and for the commands
 //	keyring.go, keys_watch.go      the keys of a running agent, exchanged while it runs
 //	snapshot.go                    a host, or a part of one, that was set back: no request until none can be served twice
+//	disk.go                        the room for what the agent keeps
 //	recorder.go, conditions.go, controllers.go, report.go   from parts to what status shows
 //	check.go, check_*.go           what "writeback-agent check" looks at
 package app

@@ -55,6 +55,32 @@ func NewListJudge(board *health.Board, policy config.Policy) Judge {
 	return Judge{&Agent{board: board, lists: openLists(policy, func(string, error) {})}}
 }
 
+// NewDiskJudge makes one for the room on the disk. space tells of a folder how many bytes are free, of how many, and how many files.
+func NewDiskJudge(board *health.Board, space func(folder string) (free, size, freeFiles, files uint64, err error)) Judge {
+	cfg := &config.Config{StateDir: "/state", Audit: config.Audit{Dir: "/audit"}}
+	return Judge{&Agent{board: board, cfg: cfg, space: func(folder string) (s diskSpace, err error) {
+		s.free, s.size, s.freeFiles, s.files, err = space(folder)
+		return s, err
+	}}}
+}
+
+// Disk judges the room on the disk.
+func (j Judge) Disk() { j.agent.judgeDisk() }
+
+// SpaceOf exposes what the host says of a folder's file system.
+func SpaceOf(folder string) (free, size, freeFiles, files uint64, err error) {
+	s, err := spaceOf(folder)
+	return s.free, s.size, s.freeFiles, s.files, err
+}
+
+// SetFree makes a file system of a GiB of which so many bytes are free. The agent must not run yet.
+func SetFree(a *Agent, free func() uint64) {
+	a.space = func(string) (diskSpace, error) { return diskSpace{free: free(), size: 1 << 30}, nil }
+}
+
+// SetClock sets the clock by which the intake is closed and opened after a part of the host was set back. The agent must not run yet.
+func SetClock(a *Agent, now func() time.Time) { a.now = now }
+
 // Lists judges the lists of passwords.
 func (j Judge) Lists() { j.agent.judgeLists() }
 

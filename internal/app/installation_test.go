@@ -44,6 +44,8 @@ type installation struct {
 	log       *logged
 
 	broker, controller *gate // between the agent and both
+
+	prepare []func(*app.Agent) // before it runs
 }
 
 // install sets everything up but the agent. Both gates are open.
@@ -122,7 +124,15 @@ func (in *installation) config(t *testing.T) *config.Config {
 // open makes an agent that does not run.
 func (in *installation) open(t *testing.T) (*app.Agent, error) {
 	t.Helper()
-	return app.New(t.Context(), in.config(t), app.Options{Version: "1.2.3", Log: in.log})
+	agent, err := app.New(t.Context(), in.config(t), app.Options{Version: "1.2.3", Log: in.log})
+	if err != nil {
+		return nil, err
+	}
+	app.SetFree(agent, func() uint64 { return 1 << 30 }) // whatever this host has
+	for _, each := range in.prepare {
+		each(agent)
+	}
+	return agent, nil
 }
 
 // start runs an agent. It is stopped, if it was not before, when the test ends.

@@ -34,6 +34,7 @@ func (a *Agent) Run(ctx context.Context) error {
 
 // begin compares what is remembered with what was recorded, and records the start.
 func (a *Agent) begin(ctx context.Context) error {
+	a.judgeDisk() // before the first request
 	before, err := a.readHistory(ctx)
 	if err != nil {
 		return err

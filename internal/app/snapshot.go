@@ -114,7 +114,7 @@ func (a *Agent) danger() time.Duration { return a.cfg.Policy.MaxRequestLife + 2*
 
 // checkSnapshot compares at the start, and closes the intake where a forgotten request may still be valid.
 func (a *Agent) checkSnapshot(ctx context.Context, h history) error {
-	now := time.Now()
+	now := a.now()
 	found, err := a.compareHistory(ctx, h, now)
 	if err != nil || len(found) == 0 {
 		return err
@@ -158,13 +158,13 @@ func (a *Agent) watchClock(ctx context.Context, now func() time.Time) {
 		passed, shown := time.Since(steady), now().Round(0)
 		steady = steady.Add(passed)
 		if jump := shown.Sub(before) - passed; jump.Abs() > clockJump {
-			what := fmt.Sprintf("the clock jumped by %s", jump.Round(time.Second))
-			if err := a.hold(ctx, what, shown.Add(a.danger()), shown); err != nil && ctx.Err() == nil {
+			what, from := fmt.Sprintf("the clock jumped by %s", jump.Round(time.Second)), a.now()
+			if err := a.hold(ctx, what, from.Add(a.danger()), from); err != nil && ctx.Err() == nil {
 				logging.WithError(a.log, err).Warn("a jump of the clock is not in the audit")
 			}
 		}
 		before = shown
-		a.endHold(ctx, shown)
+		a.endHold(ctx, a.now())
 	}
 }
 
