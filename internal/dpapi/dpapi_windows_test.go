@@ -36,10 +36,10 @@ func TestRoundTrip(t *testing.T) {
 	if _, err := dpapi.Unprotect(protected, dpapi.PrivateKey); err == nil {
 		t.Error("it opens for another purpose")
 	}
-	if text[len(text)/2] != 'A' {
-		text[len(text)/2] = 'A'
+	if at := len(text) - 8; text[at] != 'A' {
+		text[at] = 'A'
 	} else {
-		text[len(text)/2] = 'B'
+		text[at] = 'B'
 	}
 	if _, err := dpapi.Unprotect(secret.New(text), dpapi.Configuration); err == nil {
 		t.Error("a spoiled secret opens")
