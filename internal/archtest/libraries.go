@@ -23,7 +23,7 @@ func libraries() []library {
 		{prefix: "github.com/go-asn1-ber/asn1-ber", owners: []string{"ldapwriter/..."}},
 		// Its last release is from 2023; of its forks none could be had that is better kept. Only messages, types and cryptography
 		// are used, so that another one can take its place in one small package.
-		{prefix: "github.com/jcmturner/gokrb5/v8", owners: []string{"ldapwriter/kerberos"}, andTests: []string{"ldapwriter"}},
+		{prefix: "github.com/jcmturner/gokrb5/v8", owners: []string{"ldapwriter/kerberos"}, andTests: []string{"ldapwriter", "internal/e2e"}},
 		{prefix: "github.com/jcmturner/gofork", andTests: []string{"ldapwriter/kerberos"}},
 		// SSPI: logging on as the Windows service itself. Its package kerberos is not used: it panics when it is loaded.
 		{prefix: "github.com/alexbrainman/sspi", owners: []string{"ldapwriter/kerberos"}},
@@ -55,7 +55,7 @@ func libraries() []library {
 		{prefix: "github.com/google/go-cmp", owners: []string{"ldapwriter/adtest"}, andTests: anywhere},
 		{prefix: "github.com/rogpeppe/go-internal", andTests: anywhere},
 		{prefix: "golang.org/x/tools/txtar", andTests: anywhere},
-		{prefix: "golang.org/x/net/dns/dnsmessage", andTests: []string{"ldapwriter"}}, // a DNS server that names controllers
+		{prefix: "golang.org/x/net/dns/dnsmessage", andTests: []string{"ldapwriter", "internal/e2e"}}, // a DNS server that names controllers
 		// Its diffs print the values compared, secrets among them.
 		{prefix: "github.com/stretchr/testify"},
 	}

@@ -32,6 +32,7 @@ func TestEndToEnd(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, programs){
 		"Demo": testDemo, "DemoSamba": testDemoSamba, "DemoOfABrokenAgent": testBrokenAgent, "Serve": testServe,
 		"Hostile": testHostile, "Crash": testCrash, "Outage": testOutage, "Repeated": testRepeated, "Traces": testTraces, "Samba": testSamba,
+		"Kerberos": testKerberos,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -70,6 +71,15 @@ type installation struct {
 // added to the configuration.
 func install(t *testing.T, built programs, domain lab.Domain, extra string) *installation {
 	t.Helper()
+	in := prepare(t, built, domain, func(configuration string) string { return configuration + extra })
+	in.start(t)
+	in.connect(t)
+	return in
+}
+
+// prepare is install without a start and without a portal. change makes the configuration from that of the lab.
+func prepare(t *testing.T, built programs, domain lab.Domain, change func(configuration string) string) *installation {
+	t.Helper()
 	in := &installation{}
 	var err error
 	in.namespace, err = lab.OpenNamespace(t.Context(), "127.0.0.1:0", quiet(t))
@@ -81,19 +91,24 @@ func install(t *testing.T, built programs, domain lab.Domain, extra string) *ins
 	check(t, err)
 	configuration, err := os.ReadFile(site.ConfigPath())
 	check(t, err)
-	check(t, os.WriteFile(site.ConfigPath(), append(configuration, extra...), 0o600))
+	check(t, os.WriteFile(site.ConfigPath(), []byte(change(string(configuration))), 0o600))
 	in.agentKeys, err = in.program.MakeKeys(t.Context())
 	check(t, err)
 	t.Cleanup(func() { showLog(t, site) })
-	in.start(t)
-	in.portal, err = lab.OpenPortal(t.Context(), in.namespace, site, in.agentKeys, quiet(t))
+	return in
+}
+
+// connect opens the portal.
+func (in *installation) connect(t *testing.T) {
+	t.Helper()
+	var err error
+	in.portal, err = lab.OpenPortal(t.Context(), in.namespace, in.program.Site, in.agentKeys, quiet(t))
 	check(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		check(t, in.portal.Close(ctx))
 	})
-	return in
 }
 
 // start runs the agent; a running one must have ended before.
