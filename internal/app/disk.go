@@ -7,11 +7,12 @@ import (
 	"github.com/password-writeback/writeback/agent/health"
 )
 
-// Where room runs out. What is kept for one request is some kilobytes, so the least still lets everything in hand come to its end.
+// Where room runs out. What is kept for one request is some kilobytes, so the least still lets everything in hand come to its end. A share of
+// the file system would say little: five percent of a large disk are years of requests.
 const (
 	littleRoom  = 256 << 20 // bytes
 	leastRoom   = 32 << 20  // bytes
-	littleShare = 20        // one of so many parts, of bytes and of files
+	littleFiles = 1024
 	leastFiles  = 64
 )
 
@@ -58,9 +59,9 @@ func (s diskSpace) judge() (severity health.Severity, what string) {
 		return health.Down, bytes
 	case s.files > 0 && s.freeFiles < leastFiles:
 		return health.Down, files
-	case s.free < littleRoom, s.free < s.size/littleShare:
+	case s.free < littleRoom:
 		return health.Degraded, bytes
-	case s.freeFiles < s.files/littleShare:
+	case s.files > 0 && s.freeFiles < littleFiles:
 		return health.Degraded, files
 	}
 	return health.OK, ""

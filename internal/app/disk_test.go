@@ -27,7 +27,7 @@ type room struct {
 }
 
 func TestTheRoomOnTheDiskIsJudged(t *testing.T) {
-	plenty := room{free: gib, size: 2 * gib, freeFiles: 1000, files: 1000}
+	plenty := room{free: gib, size: 2 * gib, freeFiles: 2000, files: 2000}
 	for name, c := range map[string]struct {
 		state, audit room
 		want         health.Severity
@@ -36,12 +36,12 @@ func TestTheRoomOnTheDiskIsJudged(t *testing.T) {
 		"plenty":                   {plenty, plenty, health.OK, ""},
 		"just enough":              {room{free: 256 * mib, size: 5 * gib}, plenty, health.OK, ""},
 		"little":                   {room{free: 256*mib - 1, size: gib}, plenty, health.Degraded, "255 of 1024 MiB are free for /state"},
-		"a small share":            {plenty, room{free: gib, size: 21 * gib}, health.Degraded, "1024 of 21504 MiB are free for /audit"},
+		"a small share of much":    {plenty, room{free: gib, size: 1024 * gib}, health.OK, ""},
 		"the last that is open":    {room{free: 32 * mib, size: gib}, plenty, health.Degraded, "32 of 1024 MiB"},
 		"least, for the state":     {room{free: 32*mib - 1, size: gib}, plenty, health.Down, "31 of 1024 MiB are free for /state"},
 		"least, for the audit":     {room{free: 100 * mib, size: gib}, room{free: mib, size: gib}, health.Down, "100 of 1024 MiB are free for /state; 1 of 1024 MiB are free for /audit"},
 		"least, and little":        {room{free: mib, size: gib}, room{free: 100 * mib, size: gib}, health.Down, "; 100 of 1024 MiB are free for /audit"},
-		"few files":                {room{free: gib, size: gib, freeFiles: 99, files: 2000}, plenty, health.Degraded, "99 of 2000 files"},
+		"few files":                {room{free: gib, size: gib, freeFiles: 1023, files: 2000}, plenty, health.Degraded, "1023 of 2000 files"},
 		"no files":                 {plenty, room{free: gib, size: gib, freeFiles: 63, files: 2000}, health.Down, "63 of 2000 files"},
 		"files are not counted":    {room{free: gib, size: gib}, room{free: gib, size: gib}, health.OK, ""},
 		"no answer":                {room{err: errors.New("stale file handle")}, plenty, health.Degraded, "/state is not known: stale file handle"},

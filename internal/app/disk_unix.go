@@ -10,6 +10,6 @@ func spaceOf(folder string) (diskSpace, error) {
 	if err := unix.Statfs(folder, &stat); err != nil {
 		return diskSpace{}, err
 	}
-	block := uint64(stat.Bsize) //nolint:gosec // a block's size is not negative
+	block := uint64(stat.Bsize)
 	return diskSpace{free: stat.Bavail * block, size: stat.Blocks * block, freeFiles: stat.Ffree, files: stat.Files}, nil
 }
