@@ -42,6 +42,16 @@ func (p *page) String() string {
 	return p.b.String()
 }
 
+// await returns when the page holds text.
+func (p *page) await(text string) {
+	p.t.Helper()
+	for end := time.Now().Add(time.Minute); !strings.Contains(p.String(), text); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			p.t.Fatalf("%q does not come:\n%s", text, p.String())
+		}
+	}
+}
+
 // traced is the standard namespace with a trace.
 func traced(t testing.TB) (emulator.Config, *page) {
 	cfg, p := standard(), &page{t: t}
@@ -184,8 +194,10 @@ func TestTraceOfSilence(t *testing.T) {
 	p.sender(0, plainQueue)
 	s.SetFaults(faultOnce(emulator.OpSend, emulator.Fault{Drop: emulator.DropAfter, Silent: true}))
 	p.transfer(0, 1, encoded(t, nil, "x"))
+	log.await("falls silent\n") // Close would be quicker than the transfer otherwise
 	p.say(&amqp.Close{})
 	p.conn.Close()
+	log.await(" ended")
 	must(t, s.Close())
 	_, after, found := strings.Cut(log.String(), "falls silent\n")
 	if !found || strings.Count(after, "\n") != 1 || !strings.Contains(after, "ended") {
